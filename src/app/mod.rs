@@ -1,0 +1,1 @@
+//! The window: panels, 3D viewport, image view, commands and keys.

@@ -1,0 +1,1 @@
+//! What leaves the program: COCO, reviewed instances, splat and mesh.

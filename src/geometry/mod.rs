@@ -1,0 +1,1 @@
+//! Stage 1: structure from motion, dense depth, planes, gravity, fusion to a mesh.

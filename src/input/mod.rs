@@ -1,0 +1,1 @@
+//! Photos and posed folders in: frames, intrinsics, and what came with them.

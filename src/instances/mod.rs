@@ -1,0 +1,1 @@
+//! Stage 3: masks lifted to 3D, merged across views, boxed, scored, captioned.

@@ -1,0 +1,2 @@
+//! The `holoscope` command.
+fn main() {}

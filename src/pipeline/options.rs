@@ -1,0 +1,83 @@
+//! What a run can be told.
+
+use super::Stage;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What to compute on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// The best there is.
+    Auto,
+    /// A GPU, or an error.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// Where camera poses come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PosesMode {
+    /// Given poses where the input has them, else structure from motion.
+    Auto,
+    /// Given poses, or an error.
+    Given,
+}
+
+/// Options of `holoscope run`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
+pub struct RunOptions {
+    /// What to compute on
+    #[arg(long, value_enum, default_value = "auto")]
+    pub device: Device,
+    /// Seed of every random choice
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads; 0 = all cores
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Where camera poses come from
+    #[arg(long, value_enum, default_value = "auto")]
+    pub poses: PosesMode,
+    /// Steps of splat training; default: by the number of photos
+    #[arg(long)]
+    pub steps: Option<usize>,
+    /// Leave every K-th frame out of training, to measure PSNR
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
+    pub holdout: Option<u32>,
+    /// Masks of another program: a mask_index.json, or a folder that has one
+    #[arg(long, value_name = "FILE|DIR")]
+    pub masks: Option<PathBuf>,
+    /// Depth of another program: a folder of 16-bit PNG, named as the photos
+    #[arg(long, value_name = "DIR")]
+    pub depth: Option<PathBuf>,
+    /// An OpenAI-compatible server that writes captions
+    #[arg(long, value_name = "URL")]
+    pub vlm: Option<String>,
+    /// Use at most N photos, evenly spread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub max_frames: Option<u32>,
+    /// Stop after this stage
+    #[arg(long, value_enum, value_name = "STAGE")]
+    pub until: Option<Stage>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            device: Device::Auto,
+            seed: 0,
+            threads: 0,
+            poses: PosesMode::Auto,
+            steps: None,
+            holdout: None,
+            masks: None,
+            depth: None,
+            vlm: None,
+            max_frames: None,
+            until: None,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Frames of a capture, before and after their cameras are known.
+
+use super::{Camera, DepthMap, Intrinsics};
+use image::RgbImage;
+use nalgebra::{Isometry3, Point3};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One photo. Pixels are decoded once, upright, and shared.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// File name without extension; unique in a capture, the key of every per-image file in the scene folder.
+    pub stem: String,
+    /// Where the photo came from.
+    pub path: PathBuf,
+    /// The pixels.
+    pub image: Arc<RgbImage>,
+    /// Intrinsics of this photo: given, from EXIF, or a guess (see [`Capture::intrinsics_known`]).
+    pub intrinsics: Intrinsics,
+    /// Camera-to-world pose, where the input gives one.
+    pub given_c2w: Option<Isometry3<f64>>,
+}
+
+/// Depth that came with the input.
+#[derive(Clone, Debug)]
+pub struct GivenDepth {
+    /// Index of the frame it belongs to.
+    pub frame: usize,
+    /// The depth, in the units of the given poses.
+    pub depth: DepthMap,
+}
+
+/// What `input` hands to the pipeline: frames in order of capture, and what came with them.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// Name of the scene, from the folder or file.
+    pub name: String,
+    /// Where it was read from.
+    pub source: PathBuf,
+    /// Frames in order of capture (natural order of file names).
+    pub frames: Vec<Frame>,
+    /// True where intrinsics were given in a file; false for EXIF and guesses, which bundle adjustment refines.
+    pub intrinsics_known: bool,
+    /// True where the given poses are metric.
+    pub metric: bool,
+    /// Photos that were left out, and why: for the window and `scene.json`.
+    pub warnings: Vec<String>,
+}
+
+impl Capture {
+    /// Whether every frame came with a pose.
+    pub fn has_poses(&self) -> bool {
+        !self.frames.is_empty() && self.frames.iter().all(|f| f.given_c2w.is_some())
+    }
+}
+
+/// A triangulated point.
+#[derive(Clone, Debug)]
+pub struct SparsePoint {
+    /// Position in the world.
+    pub position: Point3<f64>,
+    /// Mean colour of its observations, sRGB.
+    pub color: [u8; 3],
+    /// Observations: frame index and pixel coordinates (pixel centres at +0.5).
+    pub track: Vec<(usize, [f32; 2])>,
+    /// Mean reprojection error over the track, pixels.
+    pub error: f64,
+}
+
+/// Cameras and sparse points: what structure from motion, or triangulation with given poses, makes.
+#[derive(Clone, Debug, Default)]
+pub struct Sparse {
+    /// One entry per frame of the capture; `None` where the frame did not register.
+    pub cameras: Vec<Option<Camera>>,
+    /// Triangulated points.
+    pub points: Vec<SparsePoint>,
+}
+
+impl Sparse {
+    /// Indices of the registered frames, ascending.
+    pub fn registered(&self) -> Vec<usize> {
+        (0..self.cameras.len()).filter(|i| self.cameras[*i].is_some()).collect()
+    }
+
+    /// Mean reprojection error over all observations, pixels.
+    pub fn mean_reprojection_error(&self) -> f64 {
+        let n: usize = self.points.iter().map(|p| p.track.len()).sum();
+        self.points.iter().map(|p| p.error * p.track.len() as f64).sum::<f64>() / n.max(1) as f64
+    }
+}

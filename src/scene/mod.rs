@@ -1,0 +1,24 @@
+//! What a scene is: cameras, frames, depth maps, Gaussians, masks, boxes, instances, and the scene folder on disk.
+
+mod camera;
+mod depth;
+pub mod folder;
+mod frame;
+mod gaussians;
+mod instance;
+mod job;
+mod mask;
+mod mesh;
+mod obb;
+mod similarity;
+
+pub use camera::{Camera, Intrinsics};
+pub use depth::DepthMap;
+pub use frame::{Capture, Frame, GivenDepth, SparsePoint, Sparse};
+pub use gaussians::{Gaussians, SH_C0, sh_coefficients};
+pub use instance::{Instance, InstanceState, InstanceView, Instances};
+pub use job::{Cancelled, Job, Quiet};
+pub use mask::{FrameMasks, Mask2d, MaskError, Rle};
+pub use mesh::TriMesh;
+pub use obb::OrientedBox;
+pub use similarity::Similarity;

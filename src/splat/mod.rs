@@ -1,0 +1,1 @@
+//! 3D Gaussians: rasterise, differentiate, train, render, read and write.

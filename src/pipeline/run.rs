@@ -34,7 +34,10 @@ pub enum RunError {
     Ply(#[from] crate::splat::PlyError),
     /// The masks' file cannot be used.
     #[error(transparent)]
-    Masks(#[from] crate::perception::MaskFileError),
+    Masks(#[from] crate::perception::files::MaskFileError),
+    /// The VLM cannot be asked.
+    #[error(transparent)]
+    Vlm(#[from] crate::perception::vlm::VlmError),
     /// An option asks for what is not there.
     #[error("{0}")]
     Option(String),
@@ -79,6 +82,15 @@ pub(super) struct Bench<'a> {
     pub(super) folder: &'a SceneFolder,
     pub(super) options: &'a RunOptions,
     pub(super) meta: &'a mut SceneMeta,
+}
+
+impl From<crate::instances::DescribeError> for RunError {
+    fn from(e: crate::instances::DescribeError) -> Self {
+        match e {
+            crate::instances::DescribeError::Cancelled(e) => Self::Cancelled(e),
+            crate::instances::DescribeError::Vlm(e) => Self::Vlm(e),
+        }
+    }
 }
 
 impl<'a> Run<'a> {
@@ -265,9 +277,6 @@ impl Bench<'_> {
 fn check_options(options: &RunOptions) -> Result<(), RunError> {
     if options.device == super::Device::Gpu {
         return Err(RunError::Option("--device gpu: this version has no GPU backend yet; use --device cpu".into()));
-    }
-    if options.vlm.is_some() {
-        return Err(RunError::Option("--vlm: this version cannot ask a VLM yet; captions are measured instead".into()));
     }
     for (name, path) in [("--masks", &options.masks), ("--depth", &options.depth)] {
         if let Some(path) = path.as_ref().filter(|p| !p.exists()) {

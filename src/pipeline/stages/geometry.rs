@@ -157,8 +157,7 @@ fn world_from_input(
     let metre = if metric {
         1.0
     } else {
-        let turned: Vec<Camera> = cameras.iter().map(|c| upright.camera(c)).collect();
-        estimate_metre(&turned, floor, median_depth(&maps))
+        estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps))
     };
     let scale = Similarity { scale: 1.0 / metre, ..Similarity::identity() };
     let world = scale.after(&upright);

@@ -22,7 +22,7 @@ pub(in crate::pipeline) fn frames(run: &mut Run) -> Result<Arc<Capture>, RunErro
             if whole { Ok(()) } else { Err(RunError::Option("a photo is missing from images/".into())) }
         },
         |bench| {
-            crate::input::copy_images(&capture, bench.folder)?;
+            crate::input::copy_images(&capture, bench.folder, bench.job)?;
             bench.meta.images.clone_from(&names);
             bench.figure("photos", json!(names.len()));
             for warning in &capture.warnings {

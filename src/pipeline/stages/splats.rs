@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How often the window gets a new copy of the splats.
 const LIVE_INTERVAL: Duration = Duration::from_millis(1500);
 
+/// How often PSNR is measured while training: each time costs a few renders.
+const PSNR_CHECKS: usize = 10;
+
 /// The surface, and the depth of it in every registered frame.
 pub(in crate::pipeline) struct Surface {
     /// The fused mesh.
@@ -67,20 +70,24 @@ fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -> Result<Ar
     let init = seed(&views, geometry, held_out, &options);
     let mut trainer = Trainer::new(&train_views, init, options.clone());
     let (start, mut shown) = (Instant::now(), Instant::now());
+    let mut psnr = None;
     while !trainer.finished() {
         let stats = trainer.step();
         bench.job.tick(stats.step, options.steps)?;
+        if stats.step % (options.steps / PSNR_CHECKS).max(1) == 0 {
+            psnr = trainer.psnr_held_out().or_else(|| trainer.psnr_train());
+        }
         if shown.elapsed() >= LIVE_INTERVAL || trainer.finished() {
             shown = Instant::now();
+            let snapshot = Arc::new(trainer.gaussians());
             let point = TrainPoint {
                 step: stats.step,
                 steps: options.steps,
                 loss: stats.loss,
-                psnr: stats.psnr,
+                psnr,
                 rate: stats.step as f32 / start.elapsed().as_secs_f32().max(1e-3),
-                gaussians: trainer.len(),
+                gaussians: snapshot.len(),
             };
-            let snapshot = Arc::new(trainer.gaussians());
             bench.publish(|live| {
                 live.gaussians.store(Some(snapshot));
                 live.training.store(Some(Arc::new(point)));
@@ -92,7 +99,7 @@ fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -> Result<Ar
     let stem = |i: usize| capture.frames[geometry.frames[i]].stem.clone();
     bench.meta.held_out = (0..views.len()).filter(|i| held_out(*i)).map(stem).collect();
     bench.figure("gaussians", json!(gaussians.len()));
-    bench.figure("psnr_training_db", json!(round(f64::from(trainer.psnr_train()))));
+    bench.figure("psnr_training_db", json!(trainer.psnr_train().map(|p| round(f64::from(p)))));
     bench.figure("psnr_held_out_db", json!(trainer.psnr_held_out().map(|p| round(f64::from(p)))));
     // What later stages use is what a resumed run reads back.
     Ok(Arc::new(splat::read_ply(&bench.folder.splat_path())?))
@@ -106,7 +113,7 @@ fn seed(views: &[View], geometry: &Geometry, held_out: impl Fn(usize) -> bool, o
         depths.push(geometry.depths[i].depth.clone());
     }
     let cloud = fuse(&seen, &depths, options.seed_points);
-    splat::seed(&cloud.positions, &cloud.normals, &cloud.colors, &cloud.spacing)
+    splat::seed(&cloud.positions, &cloud.normals, &cloud.colors, &cloud.spacing, options.sh_degree)
 }
 
 /// Fuses the depth of the splats to a mesh, and writes the depth that everything after stands on.

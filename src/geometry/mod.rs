@@ -1,1 +1,3 @@
 //! Stage 1: structure from motion, dense depth, planes, gravity, fusion to a mesh.
+
+pub mod dense;

@@ -106,7 +106,12 @@ fn remove_speckles(map: &mut Map) {
         while let Some(i) = stack.pop() {
             patch.push(i);
             let (x, w) = (i % map.width, map.inverse[i]);
-            let around = [(x > 0, i.wrapping_sub(1)), (x + 1 < map.width, i + 1), (true, i.wrapping_sub(map.width)), (true, i + map.width)];
+            let around = [
+                (x > 0, i.wrapping_sub(1)),
+                (x + 1 < map.width, i + 1),
+                (true, i.wrapping_sub(map.width)),
+                (true, i + map.width),
+            ];
             for (inside, j) in around {
                 if inside && j < seen.len() && !seen[j] && (map.inverse[j] - w).abs() < 0.02 * w {
                     seen[j] = true;
@@ -133,7 +138,11 @@ pub(super) fn to_native(map: &Map, width: u32, height: u32) -> DenseDepth {
         for x in 0..w {
             let u = (x as f32 + 0.5) * sx;
             let near = (v as usize).min(map.height - 1) * map.width + (u as usize).min(map.width - 1);
-            let inverse = if (w, h) == (map.width, map.height) { map.inverse[near] } else { between(map, u, v, map.inverse[near]) };
+            let inverse = if (w, h) == (map.width, map.height) {
+                map.inverse[near]
+            } else {
+                between(map, u, v, map.inverse[near])
+            };
             if inverse > 0.0 {
                 out.depth.data[y * w + x] = 1.0 / inverse;
                 out.confidence[y * w + x] = map.confidence[near];

@@ -100,9 +100,8 @@ impl Warp {
         let relative = b.c2w.inverse() * a.c2w;
         let k = |i: &Intrinsics| nalgebra::Matrix3::new(i.fx, 0.0, i.cx, 0.0, i.fy, i.cy, 0.0, 0.0, 1.0);
         let ia = &a.intrinsics;
-        let k_inv = nalgebra::Matrix3::new(
-            1.0 / ia.fx, 0.0, -ia.cx / ia.fx, 0.0, 1.0 / ia.fy, -ia.cy / ia.fy, 0.0, 0.0, 1.0,
-        );
+        let k_inv =
+            nalgebra::Matrix3::new(1.0 / ia.fx, 0.0, -ia.cx / ia.fx, 0.0, 1.0 / ia.fy, -ia.cy / ia.fy, 0.0, 0.0, 1.0);
         let m = k(&b.intrinsics) * relative.rotation.to_rotation_matrix().matrix() * k_inv;
         let t = k(&b.intrinsics) * relative.translation.vector;
         Self {

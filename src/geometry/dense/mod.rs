@@ -148,7 +148,8 @@ fn run_pass(prepared: &[Prepared], before: &[Field], i: usize, number: usize, pa
         })
         .collect();
     let matcher = Matcher::new(level, sources, range, pass.geometric, pass.level > 0);
-    let mut rng = fastrand::Rng::with_seed(seed ^ (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ((number as u64) << 56));
+    let mut rng =
+        fastrand::Rng::with_seed(seed ^ (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ((number as u64) << 56));
     let mut field = match before.get(i) {
         Some(f) => f.resized(level.gray.width, level.gray.height),
         None => matcher.first_field(&me.points, f32::powi(0.5, pass.level as i32), &mut rng),

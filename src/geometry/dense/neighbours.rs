@@ -71,7 +71,8 @@ fn pick(views: &[View], i: usize, scores: &[f64]) -> Vec<usize> {
             });
             scores[j] * crowding.product::<f64>()
         };
-        let Some(best) = (0..left.len()).max_by(|a, b| value(left[*a]).total_cmp(&value(left[*b])).then(b.cmp(a))) else {
+        let Some(best) = (0..left.len()).max_by(|a, b| value(left[*a]).total_cmp(&value(left[*b])).then(b.cmp(a)))
+        else {
             break;
         };
         chosen.push(left.swap_remove(best));

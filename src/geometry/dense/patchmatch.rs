@@ -170,7 +170,13 @@ pub(super) struct Matcher<'a> {
 impl<'a> Matcher<'a> {
     /// `range`: least and greatest inverse depth; `geometric`: weight of the forward-backward error;
     /// `wide`: a window of 11 pixels, else of 7.
-    pub(super) fn new(level: &'a Level, mut sources: Vec<Source<'a>>, range: (f32, f32), geometric: f32, wide: bool) -> Self {
+    pub(super) fn new(
+        level: &'a Level,
+        mut sources: Vec<Source<'a>>,
+        range: (f32, f32),
+        geometric: f32,
+        wide: bool,
+    ) -> Self {
         sources.truncate(MAX_SOURCES);
         let k = level.camera.intrinsics;
         let (focal, center) = ([k.fx as f32, k.fy as f32], [k.cx as f32, k.cy as f32]);

@@ -12,7 +12,7 @@ pub(super) const SIDE: usize = 8;
 /// Voxels of a block.
 pub(super) const CELLS: usize = SIDE * SIDE * SIDE;
 /// Surfaces seen at a flatter angle than this (cosine) are left out.
-const MIN_COS: f32 = 0.1;
+const MIN_COS: f32 = 0.15;
 
 /// A block's voxels, x fastest.
 #[derive(Clone)]
@@ -227,7 +227,8 @@ fn update(sums: &mut [Sums], corner: Point3<f64>, m: &Measured, options: &TsdfOp
         let at = v as usize * width + u as usize;
         let (d, slope) = (m.depth.data[at], m.slope[at]);
         let distance = (d - p.z) * slope;
-        if slope <= 0.0 || distance < -options.truncation {
+        // Far behind along the ray the tangent plane says nothing, however near the plane is.
+        if slope <= 0.0 || distance < -options.truncation || d - p.z < -1.5 * options.truncation {
             continue;
         }
         // Flat angles and far surfaces are measured worse: weight by cosine over depth squared.

@@ -14,6 +14,8 @@ mod rasteriser;
 mod render;
 mod seed;
 mod sh;
+#[cfg(test)]
+mod tests;
 mod train;
 mod views;
 

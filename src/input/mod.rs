@@ -3,7 +3,7 @@
 mod copy;
 mod list;
 mod photo;
-mod poses;
+pub(crate) mod poses;
 #[cfg(test)]
 mod tests;
 

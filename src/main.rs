@@ -1,2 +1,18 @@
-//! The `holoscope` command.
-fn main() {}
+//! The `holoscope` command: parse, call, print. The work is done in the library.
+
+mod cli;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence: the causes are part of each error's own message.
+            eprintln!("holoscope: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

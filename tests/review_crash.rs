@@ -1,5 +1,6 @@
 //! What a reviewer was told is saved, is saved: `kill -9` at random moments, and a disk that fills up.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use holoscope::review::{Decision, Review, ReviewError};
 use holoscope::scene::{Instance, InstanceState, OrientedBox};

@@ -13,8 +13,9 @@ pub struct TrainPoint {
     pub steps: usize,
     /// Training loss.
     pub loss: f32,
-    /// PSNR on held-out frames, or on training frames where none are held out, dB.
-    pub psnr: f32,
+    /// PSNR on held-out frames, or on training frames where none are held out, dB; `None` until
+    /// it is measured.
+    pub psnr: Option<f32>,
     /// Steps per second.
     pub rate: f32,
     /// Gaussians.

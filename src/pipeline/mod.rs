@@ -1,10 +1,20 @@
 //! Stages, messages, checkpoints, and the background thread that drives them.
 
+mod cache;
 mod live;
 mod options;
+mod resources;
+mod run;
+mod stages;
+mod view;
+mod worker;
 
 pub use live::{Live, TrainPoint};
 pub use options::{Device, PosesMode, RunOptions};
+pub use resources::{Timing, peak_memory_mib};
+pub use run::RunError;
+pub use view::SceneView;
+pub use worker::Pipeline;
 
 /// The stages, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, clap::ValueEnum)]

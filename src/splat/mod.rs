@@ -1,1 +1,36 @@
-//! 3D Gaussians: rasterise, differentiate, train, render, read and write.
+//! 3D Gaussians: rasterise, differentiate, train, render, read and write (Kerbl et al. 2023, from its formulas).
+//!
+//! [`seed`] makes Gaussians of a fused cloud, [`Trainer`] fits them to photos, [`render`] draws them, [`read_ply`] and
+//! [`write_ply`] keep them. The drawing itself is behind [`Rasteriser`]; [`Cpu`] is its one backend so far.
+
+mod adam;
+mod cpu;
+mod densify;
+mod lanes;
+mod loss;
+mod options;
+mod ply;
+mod rasteriser;
+mod render;
+mod seed;
+mod sh;
+mod train;
+mod views;
+
+pub use cpu::{Cpu, CpuPass};
+pub use options::{Level, Rates, TrainOptions};
+pub use ply::{PlyError, read_ply, write_ply};
+pub use rasteriser::{Gradient, Planes, Rasteriser};
+pub use render::{Rendered, psnr, render};
+pub use seed::{seed, spacing_of};
+pub use train::{StepStats, Trainer};
+pub use views::TrainView;
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Inverse of the sigmoid.
+fn logit(p: f32) -> f32 {
+    (p / (1.0 - p)).ln()
+}

@@ -162,6 +162,11 @@ impl SceneFolder {
         &self.root
     }
 
+    /// `cache/`: the same layout, for what only a resumed run needs. It has no `scene.json`.
+    pub fn cache(&self) -> Self {
+        Self { root: self.root.join("cache") }
+    }
+
     /// Reads `scene.json`.
     pub fn read_meta(&self) -> Result<SceneMeta, FolderError> {
         Self::open(&self.root)?;

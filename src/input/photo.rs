@@ -1,0 +1,202 @@
+//! One photo: pixels, orientation, and what its EXIF says of the camera.
+
+use super::{InputError, plausible};
+use crate::scene::Intrinsics;
+use exif::{In, Tag, Value};
+use image::imageops::FilterType;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use nalgebra::{UnitQuaternion, Vector3};
+use std::f64::consts::{FRAC_PI_2, PI};
+use std::io::Cursor;
+use std::path::Path;
+
+/// Photos with a side shorter than this show nothing.
+const MIN_SIDE: u32 = 32;
+
+/// Photos that would take more memory than this (an 8-bit RGB photo of 180 megapixels) are damaged, or of no use.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// A photo's pixels and what is needed to fit a camera to them.
+pub(super) struct Photo {
+    /// Upright, and scaled down where it was too long.
+    pub(super) image: RgbImage,
+    /// Size as stored in the file: not turned, not scaled.
+    pub(super) stored: (u32, u32),
+    /// How the stored pixels were turned to stand upright.
+    pub(super) orientation: Orientation,
+    /// The camera that EXIF tells of, for `image`.
+    pub(super) exif_intrinsics: Option<Intrinsics>,
+}
+
+/// Decodes a photo (JPEG or PNG) and turns it upright as its EXIF says; its size is kept.
+pub fn decode_photo(path: &Path) -> Result<RgbImage, InputError> {
+    Photo::read(path, false, u32::MAX).map(|p| p.image)
+}
+
+/// A file's bytes, its decoder's findings and its size: all that is known before the pixels are decoded.
+pub(super) struct Header {
+    pub(super) orientation: Orientation,
+    pub(super) stored: (u32, u32),
+    exif: Option<Vec<u8>>,
+}
+
+/// Looks at a photo without decoding its pixels.
+pub(super) fn header(path: &Path, bytes: &[u8]) -> Result<Header, InputError> {
+    let mut decoder = decoder(path, bytes)?;
+    let exif = decoder.exif_metadata().ok().flatten();
+    let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    Ok(Header { orientation, stored: decoder.dimensions(), exif })
+}
+
+fn decoder<'a>(path: &Path, bytes: &'a [u8]) -> Result<impl ImageDecoder + 'a, InputError> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let reader = reader.map_err(|source| InputError::Io { path: path.into(), source })?;
+    if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png)) {
+        return Err(malformed(path, "it is neither a JPEG nor a PNG"));
+    }
+    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_is_whole(bytes) {
+        return Err(malformed(path, "the JPEG is cut short"));
+    }
+    reader.into_decoder().map_err(|e| malformed(path, e.to_string()))
+}
+
+fn malformed(path: &Path, reason: impl Into<String>) -> InputError {
+    InputError::Malformed { path: path.into(), reason: reason.into() }
+}
+
+/// Whether a JPEG has its end marker. The decoder fills a missing end with grey and does not say so.
+/// The segments before the scan are walked, since EXIF holds a thumbnail with an end marker of its own (ITU T.81, B.1).
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some([0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        match marker {
+            0xff => at += 1,
+            0xda => return bytes[at..].windows(2).any(|w| w == [0xff, 0xd9]),
+            0x01 | 0xd0..=0xd9 => at += 2,
+            _ => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+        }
+    }
+    // Not a chain of segments: let the decoder say what is wrong.
+    bytes.windows(2).any(|w| w == [0xff, 0xd9])
+}
+
+impl Photo {
+    /// Reads a photo. Where it comes with a pose, a mirroring orientation is not followed: no pose could say the same.
+    pub(super) fn read(path: &Path, posed: bool, max_side: u32) -> Result<Self, InputError> {
+        let bytes = std::fs::read(path).map_err(|source| InputError::Io { path: path.into(), source })?;
+        let Header { mut orientation, stored: (w, h), exif } = header(path, &bytes)?;
+        if posed && is_mirrored(orientation) {
+            orientation = Orientation::NoTransforms;
+        }
+        if w.min(h) < MIN_SIDE {
+            return Err(malformed(path, format!("{w} x {h} pixels are too few")));
+        }
+        let decoder = decoder(path, &bytes)?;
+        if decoder.total_bytes() > MAX_BYTES {
+            return Err(malformed(path, format!("{w} x {h} pixels are too many")));
+        }
+        let image = DynamicImage::from_decoder(decoder).map_err(|e| malformed(path, e.to_string()))?;
+        let mut image = DynamicImage::ImageRgb8(image.into_rgb8());
+        let (long, scale) = (w.max(h), f64::from(max_side) / f64::from(w.max(h)));
+        if long > max_side {
+            let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
+            image = image.resize_exact(side(w), side(h), FilterType::Triangle);
+        }
+        let (sw, sh) = (image.width(), image.height());
+        image.apply_orientation(orientation);
+        let exif_intrinsics = exif.and_then(|e| exif_camera(e, w, h)).map(|k| turned(&k.resized(sw, sh), orientation));
+        Ok(Self { image: image.into_rgb8(), stored: (w, h), orientation, exif_intrinsics })
+    }
+
+    /// A camera given for the stored or for the upright photo, at any scale, as a camera of `image`; `None` where the
+    /// shape is another. A square or half-turned photo's camera is taken as given for the stored one.
+    pub(super) fn fit(&self, k: &Intrinsics) -> Option<Intrinsics> {
+        let (w, h) = self.image.dimensions();
+        let (stored_w, stored_h) = if swaps(self.orientation) { (h, w) } else { (w, h) };
+        // Rounding to whole pixels changes the shape of a scaled photo by less than this.
+        let same = |a: u32, b: u32| {
+            let ratio = f64::from(a) * f64::from(k.height) / (f64::from(b) * f64::from(k.width));
+            (ratio - 1.0).abs() < 0.01
+        };
+        if same(stored_w, stored_h) {
+            Some(turned(&k.resized(stored_w, stored_h), self.orientation))
+        } else {
+            same(w, h).then(|| k.resized(w, h))
+        }
+    }
+
+    /// A guess for a camera of which nothing is known.
+    pub(super) fn guess(&self) -> Intrinsics {
+        Intrinsics::guess(self.image.width(), self.image.height())
+    }
+
+    /// From the axes of the upright camera to those of the stored one: a turn about the optical axis.
+    pub(super) fn turn(&self) -> UnitQuaternion<f64> {
+        let angle = match self.orientation {
+            Orientation::Rotate90 => -FRAC_PI_2,
+            Orientation::Rotate180 => PI,
+            Orientation::Rotate270 => FRAC_PI_2,
+            _ => 0.0,
+        };
+        UnitQuaternion::from_axis_angle(&Vector3::z_axis(), angle)
+    }
+}
+
+fn is_mirrored(o: Orientation) -> bool {
+    use Orientation::{FlipHorizontal, FlipVertical, Rotate90FlipH, Rotate270FlipH};
+    matches!(o, FlipHorizontal | FlipVertical | Rotate90FlipH | Rotate270FlipH)
+}
+
+fn swaps(o: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(o, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+/// The camera of a photo whose pixels were turned: a quarter turn clockwise takes `(x, y)` to `(height - y, x)`.
+fn turned(k: &Intrinsics, o: Orientation) -> Intrinsics {
+    let (w, h) = (f64::from(k.width), f64::from(k.height));
+    let (cx, cy) = match o {
+        Orientation::NoTransforms => (k.cx, k.cy),
+        Orientation::Rotate90 => (h - k.cy, k.cx),
+        Orientation::Rotate180 => (w - k.cx, h - k.cy),
+        Orientation::Rotate270 => (k.cy, w - k.cx),
+        Orientation::FlipHorizontal => (w - k.cx, k.cy),
+        Orientation::FlipVertical => (k.cx, h - k.cy),
+        Orientation::Rotate90FlipH => (k.cy, k.cx),
+        Orientation::Rotate270FlipH => (h - k.cy, w - k.cx),
+    };
+    if swaps(o) {
+        Intrinsics { width: k.height, height: k.width, fx: k.fy, fy: k.fx, cx, cy }
+    } else {
+        Intrinsics { cx, cy, ..*k }
+    }
+}
+
+/// The camera that EXIF tells of, for a stored photo of `w` x `h` pixels.
+///
+/// A focal length for 35 mm film is one over the diagonal of a 24 x 36 mm frame (CIPA DCG-001); else the focal length
+/// in millimetres is multiplied by the sensor's pixels per millimetre (Exif 2.32, tags 41486 and 41488).
+fn exif_camera(bytes: Vec<u8>, w: u32, h: u32) -> Option<Intrinsics> {
+    let exif = exif::Reader::new().read_raw(bytes).ok()?;
+    let number = |tag: Tag| -> Option<f64> {
+        let v = match &exif.get_field(tag, In::PRIMARY)?.value {
+            Value::Rational(r) => r.first()?.to_f64(),
+            other => f64::from(other.get_uint(0)?),
+        };
+        (v.is_finite() && v > 0.0).then_some(v)
+    };
+    let diagonal = f64::from(w).hypot(f64::from(h));
+    let film = number(Tag::FocalLengthIn35mmFilm).map(|mm| mm * diagonal / 24f64.hypot(36.0));
+    let sensor = || -> Option<f64> {
+        let unit = match number(Tag::FocalPlaneResolutionUnit) {
+            Some(3.0) => 10.0,
+            _ => 25.4,
+        };
+        // The resolution is that of the photo as taken; another program may have scaled it since.
+        let scale = number(Tag::PixelXDimension).map_or(1.0, |taken| f64::from(w) / taken);
+        Some(number(Tag::FocalLength)? * number(Tag::FocalPlaneXResolution)? / unit * scale)
+    };
+    let f = film.or_else(sensor)?;
+    plausible(Intrinsics { width: w, height: h, fx: f, fy: f, cx: f64::from(w) * 0.5, cy: f64::from(h) * 0.5 })
+}

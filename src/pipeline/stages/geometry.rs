@@ -1,0 +1,215 @@
+//! Stages `poses` and `depth`: cameras, sparse points, dense depth, and the turn of the world onto its floor.
+
+use super::photos::image_names;
+use crate::geometry::dense::{DenseDepth, View, dense_depth};
+use crate::geometry::fusion::{FusedCloud, fuse};
+use crate::geometry::gravity::{estimate_metre, find_gravity};
+use crate::geometry::sfm::{SfmInput, SfmOptions, reconstruct, triangulate};
+use crate::pipeline::run::{Bench, Run, RunError, matrix};
+use crate::pipeline::{PosesMode, Stage, cache};
+use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
+use image::RgbImage;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Points that gravity is looked for in: enough for planes, few enough for seconds.
+const GRAVITY_POINTS: usize = 40_000;
+
+/// What the stages after depth stand on. World: +z up, and where a floor was found z = 0 on it.
+pub(in crate::pipeline) struct Geometry {
+    /// Cameras and sparse points.
+    pub(super) sparse: Arc<Sparse>,
+    /// Registered frames, ascending; the maps below belong to them, entry by entry.
+    pub(super) frames: Vec<usize>,
+    /// Multi-view depth with its confidence.
+    pub(super) depths: Vec<DenseDepth>,
+}
+
+impl Geometry {
+    /// The registered frames as views.
+    pub(super) fn views<'a>(&self, capture: &'a Capture) -> Vec<View<'a>> {
+        views(capture, &self.sparse, &self.frames)
+    }
+}
+
+fn views<'a>(capture: &'a Capture, sparse: &Sparse, frames: &[usize]) -> Vec<View<'a>> {
+    frames
+        .iter()
+        .filter_map(|i| sparse.cameras[*i].map(|camera| View { image: capture.frames[*i].image.as_ref(), camera }))
+        .collect()
+}
+
+/// Camera poses: the given ones, or structure from motion.
+pub(in crate::pipeline) fn poses(run: &mut Run, capture: &Arc<Capture>) -> Result<Arc<Sparse>, RunError> {
+    let given = match run.options.poses {
+        PosesMode::Auto => capture.has_poses(),
+        PosesMode::Given if capture.has_poses() => true,
+        PosesMode::Given => {
+            return Err(RunError::Option(format!("--poses given: {} has no poses.json", run.input.display())));
+        }
+    };
+    let names = image_names(capture);
+    let sparse = run.stage(
+        Stage::Poses,
+        &json!({ "given": given }),
+        |bench| Ok(bench.folder.cache().read_sparse(&names)?),
+        |bench| make_poses(bench, capture, &names, given),
+    )?;
+    let sparse = Arc::new(sparse);
+    run.publish(|live| live.sparse.store(Some(Arc::clone(&sparse))));
+    Ok(sparse)
+}
+
+fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: bool) -> Result<Sparse, RunError> {
+    let images: Vec<&RgbImage> = capture.frames.iter().map(|f| f.image.as_ref()).collect();
+    let intrinsics: Vec<Intrinsics> = capture.frames.iter().map(|f| f.intrinsics).collect();
+    let input =
+        SfmInput { images: &images, intrinsics: &intrinsics, intrinsics_known: capture.intrinsics_known || given };
+    let options = SfmOptions { seed: bench.options.seed };
+    let sparse = if given {
+        let cameras: Vec<Camera> = capture
+            .frames
+            .iter()
+            .filter_map(|f| f.given_c2w.map(|c2w| Camera { intrinsics: f.intrinsics, c2w }))
+            .collect();
+        triangulate(&input, &cameras, &options, bench.job)?
+    } else {
+        reconstruct(&input, &options, bench.job)?
+    };
+    bench.figure("registered", json!(sparse.registered().len()));
+    bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
+    bench.figure("sparse_points", json!(sparse.points.len()));
+    let metric = given && capture.metric;
+    bench.meta.units = if metric { "metres" } else { "arbitrary" }.into();
+    bench.meta.scale_source = if metric { "given poses" } else { "none: structure from motion has no scale" }.into();
+    bench.meta.world_from_input = matrix(&Similarity::identity());
+    bench.folder.cache().write_sparse(names, &sparse)?;
+    bench.folder.write_sparse(names, &sparse)?;
+    Ok(sparse)
+}
+
+/// Dense depth of every registered frame; then the world is turned onto its floor.
+pub(in crate::pipeline) fn depth(
+    run: &mut Run,
+    capture: &Arc<Capture>,
+    sparse: Arc<Sparse>,
+) -> Result<Geometry, RunError> {
+    let frames = sparse.registered();
+    let names = image_names(capture);
+    let stems: Vec<&str> = frames.iter().map(|i| capture.frames[*i].stem.as_str()).collect();
+    let geometry = run.stage(
+        Stage::Depth,
+        &json!({ "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(d)) }),
+        |bench| {
+            let depths = stems.iter().map(|s| cache::read_dense(bench.folder, s)).collect::<Result<_, _>>()?;
+            Ok(Geometry { sparse: Arc::new(bench.folder.read_sparse(&names)?), frames: frames.clone(), depths })
+        },
+        |bench| make_depth(bench, capture, &sparse, &frames, &names),
+    )?;
+    run.publish(|live| live.sparse.store(Some(Arc::clone(&geometry.sparse))));
+    Ok(geometry)
+}
+
+fn make_depth(
+    bench: &mut Bench,
+    capture: &Capture,
+    sparse: &Sparse,
+    frames: &[usize],
+    names: &[String],
+) -> Result<Geometry, RunError> {
+    let posed = views(capture, sparse, frames);
+    let mut depths = match &bench.options.depth {
+        Some(folder) => super::given_depth::read(folder, capture, sparse, frames, bench.job)?,
+        None => dense_depth(&posed, &points_by_view(sparse, frames), bench.options.seed, bench.job)?,
+    };
+    let world = world_from_input(bench, capture, &posed, &depths)?;
+    let sparse = moved(sparse, &world);
+    for (dense, frame) in depths.iter_mut().zip(frames) {
+        dense.depth.data.iter_mut().for_each(|d| *d *= world.scale as f32);
+        let stem = &capture.frames[*frame].stem;
+        // What later stages use is what a resumed run reads back, to the bit.
+        *dense = cache::write_dense(bench.folder, stem, dense)?;
+        bench.folder.write_depth(stem, &dense.depth)?;
+    }
+    let coverage = depths.iter().map(|d| f64::from(d.depth.coverage())).sum::<f64>() / depths.len().max(1) as f64;
+    bench.figure("depth_coverage", json!(round(coverage)));
+    bench.folder.write_sparse(names, &sparse)?;
+    Ok(Geometry { sparse: Arc::new(sparse), frames: frames.to_vec(), depths })
+}
+
+/// The similarity that turns the world onto its floor, and brings a scene of unknown scale near to metres.
+fn world_from_input(
+    bench: &mut Bench,
+    capture: &Capture,
+    posed: &[View],
+    depths: &[DenseDepth],
+) -> Result<Similarity, RunError> {
+    let maps: Vec<DepthMap> = depths.iter().map(|d| d.depth.clone()).collect();
+    let cloud: FusedCloud = fuse(posed, &maps, GRAVITY_POINTS);
+    let cameras: Vec<Camera> = posed.iter().map(|v| v.camera).collect();
+    let gravity = find_gravity(&cloud.positions, &cloud.normals, &cameras, bench.options.seed);
+    let upright = gravity.as_ref().map_or_else(Similarity::identity, |g| g.world_alignment());
+    let floor = gravity.as_ref().is_some_and(|g| g.floor_offset.is_some());
+    if !floor {
+        bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
+    }
+    let metric = bench.meta.units == "metres";
+    let metre = if metric {
+        1.0
+    } else {
+        estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps))
+    };
+    let scale = Similarity { scale: 1.0 / metre, ..Similarity::identity() };
+    let world = scale.after(&upright);
+    if !metric {
+        bench.meta.scale_source = if floor && capture.frames.len() > 1 {
+            "guess: cameras are held about 1.4 units above the floor"
+        } else {
+            "guess: the median depth is about 2.5 units"
+        }
+        .into();
+    }
+    bench.meta.floor_found = floor;
+    bench.meta.world_from_input = matrix(&world);
+    Ok(world)
+}
+
+fn median_depth(maps: &[DepthMap]) -> f64 {
+    let mut known: Vec<f32> =
+        maps.iter().flat_map(|m| m.data.iter().step_by(97).copied().filter(|d| *d > 0.0)).collect();
+    known.sort_by(f32::total_cmp);
+    known.get(known.len() / 2).map_or(1.0, |d| f64::from(*d))
+}
+
+/// Sparse points with track entries renumbered from frames to views.
+fn points_by_view(sparse: &Sparse, frames: &[usize]) -> Vec<SparsePoint> {
+    let mut view_of = vec![None; sparse.cameras.len()];
+    for (view, frame) in frames.iter().enumerate() {
+        view_of[*frame] = Some(view);
+    }
+    sparse
+        .points
+        .iter()
+        .map(|p| SparsePoint {
+            track: p.track.iter().filter_map(|(f, xy)| view_of[*f].map(|v| (v, *xy))).collect(),
+            ..p.clone()
+        })
+        .collect()
+}
+
+/// Cameras and points moved by a similarity.
+fn moved(sparse: &Sparse, world: &Similarity) -> Sparse {
+    Sparse {
+        cameras: sparse.cameras.iter().map(|c| c.as_ref().map(|c| world.camera(c))).collect(),
+        points: sparse
+            .points
+            .iter()
+            .map(|p| SparsePoint { position: world.point(&p.position), ..p.clone() })
+            .collect(),
+    }
+}
+
+/// A figure to four digits after the point: more would promise too much.
+pub(super) fn round(x: f64) -> f64 {
+    (x * 1e4).round() / 1e4
+}

@@ -1,0 +1,154 @@
+//! Stages `masks` and `instances`: what is where, in the images and in 3D.
+
+use super::geometry::Geometry;
+use super::photos::image_names;
+use super::splats::Surface;
+use crate::instances::{self, Built};
+use crate::perception::cloud::Cloud;
+use crate::perception::files::Wanted;
+use crate::perception::vlm::Vlm;
+use crate::perception::{self, View};
+use crate::pipeline::run::{Bench, Run, RunError};
+use crate::pipeline::{Stage, cache};
+use crate::scene::{Capture, FrameMasks, Instances, Job as _};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Length of a metre in scene units: stage `depth` has brought every scene to it, as well as it could.
+const METRE: f64 = 1.0;
+
+/// Layout version of `instances.json`.
+const INSTANCES_VERSION: u32 = 1;
+
+/// The registered frames with their final depth.
+struct Labelled<'a> {
+    names: &'a [String],
+    capture: &'a Capture,
+    geometry: &'a Geometry,
+    surface: &'a Surface,
+}
+
+impl<'a> Labelled<'a> {
+    fn views(&self) -> Vec<View<'a>> {
+        let Self { names, capture, geometry, surface } = *self;
+        let frames = geometry.frames.iter().zip(&surface.depths);
+        frames
+            .filter_map(|(i, depth)| {
+                let frame = &capture.frames[*i];
+                let camera = geometry.sparse.cameras[*i]?;
+                Some(View { name: &names[*i], stem: &frame.stem, image: &frame.image, camera, depth })
+            })
+            .collect()
+    }
+}
+
+/// Masks of every registered frame: from a file, or from the embedded segmenter.
+pub(in crate::pipeline) fn masks(
+    run: &mut Run,
+    capture: &Arc<Capture>,
+    geometry: &Geometry,
+    surface: &Surface,
+) -> Result<Vec<FrameMasks>, RunError> {
+    let names = image_names(capture);
+    let views = Labelled { names: &names, capture, geometry, surface }.views();
+    let masks = run.stage(
+        Stage::Masks,
+        &json!({ "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))) }),
+        |bench| Ok(views.iter().map(|v| bench.folder.cache().read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?),
+        |bench| make_masks(bench, &views),
+    )?;
+    run.publish(|live| live.masks.store(Some(Arc::new(by_frame(&masks, capture, geometry, &names)))));
+    Ok(masks)
+}
+
+fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunError> {
+    let masks = match &bench.options.masks {
+        Some(path) => {
+            let wanted: Vec<Wanted> = views
+                .iter()
+                .map(|v| Wanted { name: v.name, stem: v.stem, width: v.image.width(), height: v.image.height() })
+                .collect();
+            perception::files::read(path, &wanted, bench.job)?
+        }
+        None => {
+            let cloud = Cloud::build(views, METRE, bench.job)?;
+            perception::geometric::segment(&cloud, views, METRE, bench.options.seed, bench.job)?
+        }
+    };
+    let source = bench.options.masks.as_ref().map_or("embedded geometric segmenter".into(), |p| p.display().to_string());
+    bench.meta.models.retain(|m| !m.starts_with("masks: "));
+    bench.meta.models.push(format!("masks: {source}"));
+    for (view, masks) in views.iter().zip(&masks) {
+        bench.folder.cache().write_masks(view.stem, masks)?;
+        bench.folder.write_masks(view.stem, masks)?;
+    }
+    bench.figure("masks", json!(masks.iter().map(|m| m.masks.len()).sum::<usize>()));
+    Ok(masks)
+}
+
+/// Instances in 3D, and the masks that belong to them.
+pub(in crate::pipeline) fn instances(
+    run: &mut Run,
+    capture: &Arc<Capture>,
+    geometry: &Geometry,
+    surface: &Surface,
+    masks: Vec<FrameMasks>,
+) -> Result<(), RunError> {
+    let names = image_names(capture);
+    let views = Labelled { names: &names, capture, geometry, surface }.views();
+    let built = run.stage(
+        Stage::Instances,
+        &json!({ "vlm": run.options.vlm }),
+        |bench| {
+            let masks = views.iter().map(|v| bench.folder.read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Built { instances: bench.folder.read_instances()?.instances, masks })
+        },
+        |bench| make_instances(bench, &views, &masks),
+    )?;
+    run.publish(|live| {
+        live.masks.store(Some(Arc::new(by_frame(&built.masks, capture, geometry, &names))));
+        live.instances.store(Some(Arc::new(built.instances)));
+    });
+    Ok(())
+}
+
+fn make_instances(bench: &mut Bench, views: &[View], masks: &[FrameMasks]) -> Result<Built, RunError> {
+    let vlm = bench.options.vlm.as_deref().map(Vlm::connect).transpose()?;
+    let cloud = Cloud::build(views, METRE, bench.job)?;
+    let metric = bench.meta.units == "metres";
+    let mut built =
+        instances::build(&instances::Input { cloud: &cloud, views, masks, metre: METRE, metric }, bench.job)?;
+    bench.meta.models.retain(|m| !m.starts_with("captions: "));
+    let captions = vlm.as_ref().map_or("measured".into(), |v| v.model().to_owned());
+    bench.meta.models.push(format!("captions: {captions}"));
+    if let Some(vlm) = &vlm {
+        instances::describe(vlm, views, &mut built, bench.job)?;
+    }
+    for (view, masks) in views.iter().zip(&built.masks) {
+        bench.folder.write_masks(view.stem, masks)?;
+    }
+    bench.folder.write_instances(&Instances { version: INSTANCES_VERSION, instances: built.instances.clone() })?;
+    if built.instances.is_empty() {
+        bench.job.warn("no instance was found".into());
+    }
+    Ok(built)
+}
+
+/// Masks by frame of the capture; frames that did not register have none.
+fn by_frame(masks: &[FrameMasks], capture: &Capture, geometry: &Geometry, names: &[String]) -> Vec<FrameMasks> {
+    let mut out: Vec<FrameMasks> = capture
+        .frames
+        .iter()
+        .zip(names)
+        .map(|(f, name)| FrameMasks {
+            image: name.clone(),
+            width: f.image.width(),
+            height: f.image.height(),
+            masks: Vec::new(),
+        })
+        .collect();
+    for (i, m) in geometry.frames.iter().zip(masks) {
+        out[*i] = m.clone();
+    }
+    out
+}

@@ -1,0 +1,57 @@
+//! Stage `frames`: photos in.
+
+use crate::pipeline::Stage;
+use crate::pipeline::run::{Run, RunError};
+use crate::scene::Capture;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Loads the photos and copies them into the scene folder. They are read in every run: their content is the key.
+pub(in crate::pipeline) fn frames(run: &mut Run) -> Result<Arc<Capture>, RunError> {
+    run.begin(Stage::Frames);
+    let job = run.worker.job(Stage::Frames);
+    let capture = Arc::new(crate::input::load(&run.input, run.options.max_frames, &job)?);
+    run.publish(|live| live.capture.store(Some(Arc::clone(&capture))));
+    let names = image_names(&capture);
+    let depends = json!({ "max_frames": run.options.max_frames, "content": content_hash(&capture) });
+    run.stage(
+        Stage::Frames,
+        &depends,
+        |bench| {
+            let whole = names.iter().all(|n| bench.folder.image_path(n).is_file());
+            if whole { Ok(()) } else { Err(RunError::Option("a photo is missing from images/".into())) }
+        },
+        |bench| {
+            crate::input::copy_images(&capture, bench.folder, bench.job)?;
+            bench.meta.images.clone_from(&names);
+            bench.figure("photos", json!(names.len()));
+            for warning in &capture.warnings {
+                crate::scene::Job::warn(bench.job, warning.clone());
+            }
+            Ok(())
+        },
+    )?;
+    Ok(capture)
+}
+
+/// File names of the photos in `images/`, in order of capture.
+pub(super) fn image_names(capture: &Capture) -> Vec<String> {
+    capture
+        .frames
+        .iter()
+        .map(|f| f.path.file_name().map_or_else(|| f.stem.clone(), |n| n.to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// A hash of everything in a capture that later stages use.
+fn content_hash(capture: &Capture) -> String {
+    let mut hash = blake3::Hasher::new();
+    for frame in &capture.frames {
+        hash.update(frame.stem.as_bytes());
+        hash.update(frame.image.as_raw());
+        let k = &frame.intrinsics;
+        hash.update(format!("{k:?} {:?}", frame.given_c2w).as_bytes());
+    }
+    hash.update(&[u8::from(capture.intrinsics_known), u8::from(capture.metric)]);
+    hash.finalize().to_hex().to_string()
+}

@@ -1,0 +1,107 @@
+//! Everything that steers training, as data.
+
+use serde::{Deserialize, Serialize};
+
+/// A stretch of training at one resolution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// Where it ends, as a share of the steps.
+    pub until: f32,
+    /// Images are this many times smaller.
+    pub divide: u32,
+}
+
+/// Learning rates of Adam.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Of positions, at the first step, as a share of the scene's typical viewing distance.
+    pub position: f32,
+    /// The same at the last step; between them it decays exponentially.
+    pub position_end: f32,
+    /// Of log scales.
+    pub scale: f32,
+    /// Of quaternions.
+    pub rotation: f32,
+    /// Of opacity logits.
+    pub opacity: f32,
+    /// Of the SH coefficients of degree 0.
+    pub color: f32,
+    /// Of the other SH coefficients.
+    pub color_rest: f32,
+    /// All but the position's fall to this share of themselves over the last third of training.
+    pub end: f32,
+}
+
+/// How Gaussians are trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// Steps, one view each.
+    pub steps: usize,
+    /// Seed of the order of the views.
+    pub seed: u64,
+    /// Never more Gaussians than this by growing.
+    pub max_gaussians: usize,
+    /// SH degree of the result, 0 to 3; reached one by one over the first half of training.
+    pub sh_degree: usize,
+    /// Coarse to fine; the last one reaches to the end.
+    pub levels: Vec<Level>,
+    /// Learning rates.
+    pub rates: Rates,
+    /// Share of 1 - SSIM in the image loss; the rest is L1.
+    pub ssim_weight: f32,
+    /// Weight of the depth loss at the first step, per typical viewing distance of error.
+    pub depth_weight: f32,
+    /// The same at the last step.
+    pub depth_weight_end: f32,
+    /// Weight of the shortest scale of visible Gaussians (flatness), per typical viewing distance.
+    pub flat_weight: f32,
+    /// Steps between prunings and growths.
+    pub densify_every: usize,
+    /// Growth ends at this share of the steps.
+    pub densify_until: f32,
+    /// At most this share of Gaussians is split at one time.
+    pub grow: f32,
+    /// Gaussians whose mean gradient in the image (by half image widths) is greater may be split.
+    pub grow_gradient: f32,
+    /// Gaussians below this opacity are removed.
+    pub prune_opacity: f32,
+}
+
+impl TrainOptions {
+    /// Defaults for `views` photos of `pixels` pixels each and a dense seed, meant for a few minutes on two cores.
+    pub fn for_scene(views: usize, pixels: usize) -> Self {
+        let steps = (views * 30).clamp(900, 2400);
+        // About one Gaussian per 60 photographed pixels, as far as memory and time allow.
+        let max_gaussians = (views * pixels / 60).clamp(40_000, 160_000);
+        Self {
+            steps,
+            seed: 0,
+            max_gaussians,
+            sh_degree: 2,
+            levels: vec![
+                Level { until: 0.3, divide: 4 },
+                Level { until: 0.7, divide: 2 },
+                Level { until: 1.0, divide: 1 },
+            ],
+            rates: Rates {
+                position: 1.6e-4,
+                position_end: 8e-6,
+                scale: 6e-3,
+                rotation: 2e-3,
+                opacity: 3e-2,
+                color: 6e-3,
+                color_rest: 6e-4,
+                end: 0.2,
+            },
+            ssim_weight: 0.2,
+            depth_weight: 0.2,
+            depth_weight_end: 0.02,
+            flat_weight: 1.0,
+            densify_every: 100,
+            densify_until: 0.65,
+            grow: 0.1,
+            grow_gradient: 1e-4,
+            prune_opacity: 0.02,
+        }
+    }
+}

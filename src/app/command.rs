@@ -1,0 +1,61 @@
+//! What panels ask for. They change nothing themselves: the window carries these out after the frame.
+
+use super::orbit::Orbit;
+use super::order::Sort;
+use super::overlay::PhotoView;
+use super::shortcuts::Action;
+use super::view_state::Shown;
+use crate::review::Decision;
+use eframe::egui::ThemePreference;
+use std::path::PathBuf;
+
+/// A wish of the user.
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    /// What a key does.
+    Do(Action),
+    /// Select an instance, or none.
+    Select(Option<u32>),
+    /// Select a photo.
+    ShowPhoto(usize),
+    /// Put the 3D view on a photo's camera.
+    Snap(usize),
+    /// Look at an instance in 3D.
+    FlyTo(u32),
+    /// The 3D camera was moved by hand.
+    Look(Orbit),
+    /// The photo was zoomed or moved.
+    LookAtPhoto(PhotoView),
+    /// Decide about an instance.
+    Decide(u32, Decision),
+    /// Filter the list.
+    Filter(String),
+    /// Sort the list.
+    Sort(Sort),
+    /// What is shown.
+    Show(Shown),
+    /// Dark or light.
+    Theme(ThemePreference),
+    /// Panels back where they were at first.
+    ResetLayout,
+    /// Open a scene, or offer to make one of a folder or file.
+    Open(PathBuf),
+    /// Make a scene.
+    Run {
+        /// Photos or video.
+        input: PathBuf,
+        /// The scene folder.
+        out: PathBuf,
+    },
+    /// Hold the run, or let it go on.
+    Pause(bool),
+    /// Stop the run.
+    Cancel,
+    /// Write the reviewed scene in a format (index into the list of formats).
+    Export {
+        /// Which.
+        format: usize,
+        /// Where to.
+        out: PathBuf,
+    },
+}

@@ -1,0 +1,8 @@
+//! Drawing splats with OpenGL, by three-d. The only place that knows it.
+
+mod convert;
+mod renderer;
+mod sorter;
+
+pub(super) use renderer::{Picture, Screen, paint};
+pub(super) use sorter::{Cloud, Sorted, Sorter};

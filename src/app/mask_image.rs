@@ -1,0 +1,101 @@
+//! Masks as a translucent picture over the photo.
+
+use super::overlay::color;
+use crate::scene::{FrameMasks, Mask2d};
+
+/// A picture with straight alpha, row-major.
+#[derive(Debug, PartialEq)]
+pub(super) struct MaskImage {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// RGBA.
+    pub pixels: Vec<[u8; 4]>,
+}
+
+/// Longest side: more is not seen, and costs time on every change of the selection.
+const LONGEST: u32 = 1024;
+
+/// Paints the masks of a frame, the larger below; `selected` gets an outline and stands out. Only `shown` ids.
+pub(super) fn paint(frame: &FrameMasks, selected: Option<u32>, shown: impl Fn(u32) -> bool) -> MaskImage {
+    let shrink = frame.width.max(frame.height).div_ceil(LONGEST).max(1) as usize;
+    let (w, h) = ((frame.width as usize).div_ceil(shrink).max(1), (frame.height as usize).div_ceil(shrink).max(1));
+    let mut image = MaskImage { width: w, height: h, pixels: vec![[0; 4]; w * h] };
+    let mut masks: Vec<&Mask2d> = frame.masks.iter().filter(|m| m.instance_id == 0 || shown(m.instance_id)).collect();
+    masks.sort_by_key(|m| std::cmp::Reverse(m.segmentation.area()));
+    for (k, m) in masks.iter().enumerate() {
+        let [r, g, b] = if m.instance_id == 0 { color(k as u32) } else { color(m.instance_id) };
+        let alpha = if selected.is_some() && selected == Some(m.instance_id) { 150 } else { 80 };
+        for_each_pixel(m, shrink, w, h, |at| image.pixels[at] = [r, g, b, alpha]);
+    }
+    for m in masks.iter().filter(|m| m.instance_id != 0 && selected == Some(m.instance_id)) {
+        outline(m, shrink, &mut image);
+    }
+    image
+}
+
+fn for_each_pixel(mask: &Mask2d, shrink: usize, w: usize, h: usize, mut f: impl FnMut(usize)) {
+    mask.segmentation.for_each_run(|x, y0, y1| {
+        if x % shrink == 0 && x / shrink < w {
+            for y in y0.div_ceil(shrink)..y1.div_ceil(shrink).min(h) {
+                f(y * w + x / shrink);
+            }
+        }
+    });
+}
+
+/// White along the inner edge, two pixels wide.
+fn outline(mask: &Mask2d, shrink: usize, image: &mut MaskImage) {
+    let (w, h) = (image.width, image.height);
+    let mut inside = vec![false; w * h];
+    for_each_pixel(mask, shrink, w, h, |at| inside[at] = true);
+    let is_in = |x: i64, y: i64| {
+        (0..w as i64).contains(&x) && (0..h as i64).contains(&y) && inside[y as usize * w + x as usize]
+    };
+    for (at, _) in inside.iter().enumerate().filter(|i| *i.1) {
+        let (x, y) = ((at % w) as i64, (at / w) as i64);
+        let edge = [(-1, 0), (1, 0), (0, -1), (0, 1), (-2, 0), (2, 0), (0, -2), (0, 2)];
+        if edge.iter().any(|(dx, dy)| !is_in(x + dx, y + dy)) {
+            image.pixels[at] = [255, 255, 255, 255];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Rle;
+
+    fn frame(w: u32, h: u32, masks: &[(u32, fn(u32, u32) -> bool)]) -> FrameMasks {
+        let masks = masks
+            .iter()
+            .map(|(id, f)| {
+                let pixels: Vec<bool> = (0..w * h).map(|i| f(i % w, i / w)).collect();
+                let segmentation = Rle::encode(w, h, &pixels);
+                Mask2d { instance_id: *id, label: String::new(), score: 1.0, segmentation }
+            })
+            .collect();
+        FrameMasks { image: "a.png".into(), width: w, height: h, masks }
+    }
+
+    #[test]
+    fn small_masks_lie_on_top_and_the_selected_has_an_outline() {
+        let f = frame(20, 20, &[(2, |x, y| x > 9 && y > 9), (1, |_, _| true)]);
+        let image = paint(&f, Some(2), |_| true);
+        assert_eq!(image.pixels[0][..3], color(1));
+        assert_eq!(image.pixels[15 * 20 + 15][..3], color(2));
+        assert_eq!(image.pixels[10 * 20 + 15], [255; 4]);
+        let without = paint(&f, None, |id| id == 1);
+        assert_eq!(without.pixels[15 * 20 + 15][..3], color(1));
+    }
+
+    #[test]
+    fn large_frames_are_shrunk() {
+        let f = frame(3000, 7, &[(1, |x, _| x >= 1500)]);
+        let image = paint(&f, None, |_| true);
+        assert_eq!((image.width, image.height), (1000, 3));
+        assert_eq!(image.pixels[1000 + 499][3], 0);
+        assert_eq!(image.pixels[1000 + 501][3], 80);
+    }
+}

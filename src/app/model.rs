@@ -1,0 +1,306 @@
+//! What the window shows: the scene as far as it is known, the review, and the selection that all panels share.
+
+use super::load::stem;
+use super::order;
+use super::orbit::{self, Orbit};
+use super::photos::{Photo, Pixels};
+use super::view_state::SceneView;
+use crate::review::{Review, Reviewed, Verdict};
+use crate::scene::folder::SceneMeta;
+use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, Sparse};
+use nalgebra::Point3;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How large the scene is: for the grid, the size of frusta and the near plane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// Its middle.
+    pub center: Point3<f64>,
+    /// Half of its horizontal size.
+    pub radius: f64,
+    /// Height of its lowest points.
+    pub ground: f64,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self { center: Point3::origin(), radius: 1.0, ground: 0.0 }
+    }
+}
+
+/// Everything that panels read. Only the window changes it, between frames.
+#[derive(Default)]
+pub(super) struct Model {
+    /// The scene folder: where decisions go.
+    pub root: Option<PathBuf>,
+    /// Name of the scene.
+    pub name: String,
+    /// "metres" or "arbitrary".
+    pub units: String,
+    /// Photos in order of capture.
+    pub photos: Vec<Photo>,
+    /// Cameras and points.
+    pub sparse: Arc<Sparse>,
+    /// Splats.
+    pub cloud: Option<Arc<Gaussians>>,
+    /// Masks by photo; shorter than `photos` while not known.
+    pub masks: Arc<Vec<FrameMasks>>,
+    /// The review; none before instances are on disk.
+    pub review: Option<Review>,
+    /// Instances of a run that goes on: to look at.
+    pub running: BTreeMap<u32, Reviewed>,
+    /// How one looks at it.
+    pub view: SceneView,
+    /// Ids in the order of the list.
+    pub order: Vec<u32>,
+    /// Middle of the scene, its radius and its ground.
+    pub extent: Extent,
+    /// What `scene.json` says.
+    pub meta: Option<SceneMeta>,
+    /// Goes up whenever masks or what is shown of them change.
+    pub mask_stamp: u64,
+}
+
+impl Model {
+    /// Instances as reviewed.
+    pub fn items(&self) -> &BTreeMap<u32, Reviewed> {
+        self.review.as_ref().map_or(&self.running, Review::items)
+    }
+
+    /// The selected instance.
+    pub fn selected(&self) -> Option<&Reviewed> {
+        self.items().get(&self.view.instance?)
+    }
+
+    /// Index of the selected photo.
+    pub fn photo(&self) -> Option<usize> {
+        self.photo_index(self.view.photo.as_deref()?)
+    }
+
+    /// Index of a photo.
+    pub fn photo_index(&self, stem: &str) -> Option<usize> {
+        self.photos.iter().position(|p| p.stem == stem)
+    }
+
+    /// Camera of a photo.
+    pub fn camera(&self, photo: usize) -> Option<&Camera> {
+        self.sparse.cameras.get(photo)?.as_ref()
+    }
+
+    /// Masks of a photo.
+    pub fn masks_of(&self, photo: usize) -> Option<&FrameMasks> {
+        self.masks.get(photo).filter(|m| m.width > 0)
+    }
+
+    /// Indices of the photos that show an instance, ascending.
+    pub fn photos_of(&self, instance: &Instance) -> Vec<usize> {
+        let mut found: Vec<usize> = instance.views.iter().filter_map(|v| self.photo_index(&v.image)).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Whether boxes and masks of an instance are drawn.
+    pub fn is_shown(&self, id: u32) -> bool {
+        self.view.shown.rejected
+            || self.view.instance == Some(id)
+            || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
+    }
+
+    /// Accepted, rejected, unreviewed.
+    pub fn counts(&self) -> [usize; 3] {
+        self.review.as_ref().map_or([0, 0, self.running.len()], Review::counts)
+    }
+
+    /// Sorts and filters the list anew.
+    pub fn arrange(&mut self) {
+        self.order = order::arrange(self.items(), &self.view.filter, self.view.sort);
+    }
+
+    /// Selects an instance; the photo changes to its best view where it is not to be seen in the current one.
+    pub fn select(&mut self, id: Option<u32>) {
+        if self.view.instance == id {
+            return;
+        }
+        self.view.instance = id;
+        self.mask_stamp += 1;
+        let Some(item) = self.selected() else { return };
+        let seen = self.photos_of(&item.instance);
+        if self.photo().is_none_or(|p| !seen.contains(&p)) {
+            self.show_best_view();
+        }
+    }
+
+    /// Shows the photo that shows the selected instance best.
+    pub fn show_best_view(&mut self) {
+        let best = self.selected().and_then(|i| self.photo_index(&i.instance.best_view));
+        let any = || self.selected().and_then(|i| self.photos_of(&i.instance).first().copied());
+        if let Some(photo) = best.or_else(any) {
+            self.show_photo(photo);
+        }
+    }
+
+    /// Shows a photo.
+    pub fn show_photo(&mut self, photo: usize) {
+        if let Some(p) = self.photos.get(photo) {
+            if self.view.photo.as_deref() != Some(p.stem.as_str()) {
+                self.view.photo = Some(p.stem.clone());
+                self.mask_stamp += 1;
+            }
+        }
+    }
+
+    /// The next photo that shows the selected instance; of all photos when nothing is selected.
+    pub fn step_photo(&mut self, step: isize) {
+        let all: Vec<usize> = match self.selected() {
+            Some(item) => self.photos_of(&item.instance),
+            None => (0..self.photos.len()).collect(),
+        };
+        // From a photo that does not show it: to the nearest in the direction of the step.
+        let here = self.photo();
+        let found = match here {
+            Some(p) if !all.contains(&p) && step > 0 => all.iter().copied().find(|q| *q > p),
+            Some(p) if !all.contains(&p) => all.iter().rev().copied().find(|q| *q < p),
+            _ => order::neighbour(&all, here, step),
+        };
+        if let Some(photo) = found {
+            self.show_photo(photo);
+        }
+    }
+
+    /// The view that the scene opens with; `None` while there is nothing to see.
+    pub fn overview(&self) -> Option<Orbit> {
+        let cameras: Vec<Camera> = self.sparse.cameras.iter().flatten().copied().collect();
+        let points = self.some_points();
+        (!cameras.is_empty() || !points.is_empty()).then(|| orbit::overview(&cameras, &points))
+    }
+
+    /// At most a few thousand points of the scene, evenly taken.
+    fn some_points(&self) -> Vec<Point3<f64>> {
+        let sparse: Vec<Point3<f64>> = thinned(&self.sparse.points).map(|p| p.position).collect();
+        match &self.cloud {
+            Some(cloud) if sparse.is_empty() => thinned(&cloud.means).map(|m| Point3::from(*m).cast()).collect(),
+            _ => sparse,
+        }
+    }
+
+    /// Measures how large the scene is, after its points or cameras have changed.
+    pub fn measure(&mut self) {
+        let mut points = self.some_points();
+        points.extend(self.sparse.cameras.iter().flatten().map(Camera::center));
+        if points.is_empty() {
+            self.extent = Extent::default();
+            return;
+        }
+        let at = |k: usize, share: f64| {
+            let mut x: Vec<f64> = points.iter().map(|p| p[k]).collect();
+            x.sort_by(f64::total_cmp);
+            x[((x.len() - 1) as f64 * share) as usize]
+        };
+        let center = Point3::new(at(0, 0.5), at(1, 0.5), at(2, 0.5));
+        let radius = (0..2).map(|k| at(k, 0.95) - at(k, 0.05)).fold(0.0, f64::max) * 0.5;
+        self.extent = Extent { center, radius: radius.max(1e-3), ground: at(2, 0.01) };
+    }
+
+    /// Takes in `scene.json`.
+    pub fn set_meta(&mut self, root: &Path, meta: &SceneMeta) {
+        self.name.clone_from(&meta.name);
+        self.units.clone_from(&meta.units);
+        self.meta = Some(meta.clone());
+        let pixels = |name: &String| Pixels::File(root.join("images").join(name));
+        let photo = |name: &String| Photo { stem: stem(name).to_owned(), pixels: pixels(name) };
+        self.photos = meta.images.iter().map(photo).collect();
+        if self.photo().is_none() {
+            self.show_photo(0);
+        }
+    }
+
+    /// Takes in the photos of a run.
+    pub fn set_capture(&mut self, capture: &Capture) {
+        self.name.clone_from(&capture.name);
+        self.units = if capture.metric { "metres" } else { "arbitrary" }.into();
+        let photo = |f: &crate::scene::Frame| Photo { stem: f.stem.clone(), pixels: Pixels::Memory(Arc::clone(&f.image)) };
+        self.photos = capture.frames.iter().map(photo).collect();
+        if self.photo().is_none() {
+            self.show_photo(0);
+        }
+    }
+
+    /// Takes in the instances of a run that goes on.
+    pub fn set_running(&mut self, instances: &[Instance]) {
+        let item = |i: &Instance| (i.id, Reviewed { instance: i.clone(), verdict: Verdict::Unreviewed });
+        self.running = instances.iter().map(item).collect();
+        self.arrange();
+    }
+}
+
+fn thinned<T>(all: &[T]) -> impl Iterator<Item = &T> {
+    all.iter().step_by((all.len() / 4000).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{InstanceState, InstanceView, OrientedBox};
+    use nalgebra::Vector3;
+
+    fn model() -> Model {
+        let view = |i: usize| InstanceView { image: format!("p{i}"), mask_score: 1.0, visible_fraction: 1.0 };
+        let instance = |id: u32, photos: &[usize], best: usize| Instance {
+            id,
+            label: "thing".into(),
+            caption: String::new(),
+            score: 0.1 * f64::from(id),
+            state: InstanceState::Kept,
+            obb: OrientedBox::upright(Point3::origin(), Vector3::repeat(1.0), 0.0),
+            views: photos.iter().map(|p| view(*p)).collect(),
+            best_view: format!("p{best}"),
+            evidence: serde_json::Value::Null,
+        };
+        let pixels = || Pixels::File("none".into());
+        let photos = (0..6).map(|i| Photo { stem: format!("p{i}"), pixels: pixels() }).collect();
+        let mut model = Model { photos, ..Model::default() };
+        model.set_running(&[instance(1, &[1, 3], 3), instance(2, &[1, 4], 4)]);
+        model.show_photo(0);
+        model
+    }
+
+    #[test]
+    fn the_photo_changes_only_when_it_must() {
+        let mut m = model();
+        m.select(Some(1));
+        assert_eq!(m.photo(), Some(3), "best view");
+        m.show_photo(1);
+        m.select(Some(2));
+        assert_eq!(m.photo(), Some(1), "it is to be seen here too");
+        m.select(None);
+        assert_eq!(m.photo(), Some(1));
+    }
+
+    #[test]
+    fn steps_through_photos_that_show_it() {
+        let mut m = model();
+        m.select(Some(1));
+        m.step_photo(1);
+        assert_eq!(m.photo(), Some(3), "the end stops");
+        m.step_photo(-1);
+        assert_eq!(m.photo(), Some(1));
+        m.show_photo(2);
+        m.step_photo(1);
+        assert_eq!(m.photo(), Some(3));
+        m.show_photo(2);
+        m.step_photo(-1);
+        assert_eq!(m.photo(), Some(1));
+        m.select(None);
+        m.step_photo(1);
+        assert_eq!(m.photo(), Some(2));
+    }
+
+    #[test]
+    fn an_empty_scene_has_an_extent() {
+        let mut m = Model::default();
+        m.measure();
+        assert!(m.extent.radius > 0.0 && Model::default().overview().is_none());
+    }
+}

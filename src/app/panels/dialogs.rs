@@ -1,0 +1,152 @@
+//! What lies over the panels: welcome, help, the offer to make a scene, export.
+
+use crate::app::command::Command;
+use crate::app::export::FORMATS;
+use crate::app::shortcuts::{Action, TABLE, keys, tip};
+use eframe::egui::{Align2, Context, Grid, Key, Modal, RichText, TextEdit, Ui, Window};
+use std::path::{Path, PathBuf};
+
+/// Which of them are open.
+#[derive(Default)]
+pub(in crate::app) struct Dialogs {
+    /// The table of keys.
+    pub help: bool,
+    offer: Option<(String, String)>,
+    export: Option<(usize, String)>,
+    path: String,
+}
+
+impl Dialogs {
+    /// Offers to make a scene of photos or a video.
+    pub fn offer_run(&mut self, input: &Path) {
+        let name = input.file_stem().unwrap_or_default().to_string_lossy();
+        let out = input.with_file_name(format!("{name}-scene"));
+        self.offer = Some((input.display().to_string(), out.display().to_string()));
+    }
+
+    /// Asks for format and place.
+    pub fn ask_export(&mut self, scene: &Path) {
+        let format = self.export.as_ref().map_or(0, |e| e.0);
+        self.export = Some((format, scene.join("export").display().to_string()));
+    }
+
+    /// Whether one of them wants the keyboard.
+    pub fn is_open(&self) -> bool {
+        self.help || self.offer.is_some() || self.export.is_some()
+    }
+
+    pub fn ui(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+        if self.is_open() && ctx.input(|i| i.key_pressed(Key::Escape)) {
+            (self.help, self.offer, self.export) = (false, None, None);
+        }
+        self.help(ctx);
+        self.offer(ctx, out);
+        self.export(ctx, out);
+    }
+
+    /// What is seen before a scene is open.
+    pub fn welcome(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
+        ui.vertical_centered(|ui| {
+            ui.add_space(ui.available_height() * 0.3);
+            ui.heading("Holoscope");
+            ui.label("Photos of a place in, a labelled and reviewed 3D scene out.");
+            ui.add_space(16.0);
+            if ui.button("Open a folder").on_hover_text(tip(Action::Open)).clicked() {
+                out.push(Command::Do(Action::Open));
+            }
+            ui.add_space(8.0);
+            ui.label("A scene to review, or photos to make one of. You can also drop it here, or type its path:");
+            let field = ui.add(TextEdit::singleline(&mut self.path).desired_width(420.0).hint_text("/path/to/folder"));
+            if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) && !self.path.trim().is_empty() {
+                out.push(Command::Open(PathBuf::from(self.path.trim())));
+            }
+        });
+    }
+
+    fn help(&mut self, ctx: &Context) {
+        Window::new("Keys and mouse").open(&mut self.help).anchor(Align2::CENTER_CENTER, [0.0, 0.0]).collapsible(false).resizable(false).show(
+            ctx,
+            |ui| {
+                Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
+                    let mut told: Vec<Action> = Vec::new();
+                    for (action, _, _, what) in TABLE {
+                        if !told.contains(&action) {
+                            told.push(action);
+                            ui.label(RichText::new(keys(action)).strong());
+                            ui.label(what);
+                            ui.end_row();
+                        }
+                    }
+                });
+                ui.separator();
+                ui.label("3D: left drag turns, right or middle drag moves, the wheel zooms.");
+                ui.label("Click selects a box or a camera, click again the one behind it; double-click goes there.");
+                ui.label("Photo: the wheel zooms, dragging moves, a middle click fits it; click selects a mask.");
+            },
+        );
+    }
+
+    fn offer(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+        let Some((input, scene)) = &mut self.offer else { return };
+        let mut answer = None;
+        Modal::new("offer".into()).show(ctx, |ui| {
+            ui.set_width(460.0);
+            ui.heading("Make a scene?");
+            ui.label("This is not a scene yet. Its photos can be made into one.");
+            ui.add_space(6.0);
+            Grid::new("offer").num_columns(2).show(ui, |ui| {
+                ui.label("Photos");
+                ui.add(TextEdit::singleline(input).desired_width(360.0));
+                ui.end_row();
+                ui.label("Scene");
+                ui.add(TextEdit::singleline(scene).desired_width(360.0));
+                ui.end_row();
+            });
+            ui.horizontal(|ui| {
+                if ui.button("Start").clicked() {
+                    answer = Some(true);
+                }
+                if ui.button("Not now").clicked() {
+                    answer = Some(false);
+                }
+            });
+        });
+        if let Some(yes) = answer {
+            if yes {
+                out.push(Command::Run { input: PathBuf::from(input.trim()), out: PathBuf::from(scene.trim()) });
+            }
+            self.offer = None;
+        }
+    }
+
+    fn export(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+        let Some((format, path)) = &mut self.export else { return };
+        let mut answer = None;
+        Modal::new("export".into()).show(ctx, |ui| {
+            ui.set_width(460.0);
+            ui.heading("Export the reviewed scene");
+            for (k, (name, what)) in FORMATS.iter().enumerate() {
+                ui.radio_value(format, k, format!("{name}: {what}"));
+            }
+            ui.add_space(6.0);
+            ui.horizontal(|ui| {
+                ui.label("Into");
+                ui.add(TextEdit::singleline(path).desired_width(400.0));
+            });
+            ui.horizontal(|ui| {
+                if ui.button("Export").clicked() {
+                    answer = Some(true);
+                }
+                if ui.button("Not now").clicked() {
+                    answer = Some(false);
+                }
+            });
+        });
+        if let Some(yes) = answer {
+            if yes {
+                out.push(Command::Export { format: *format, out: PathBuf::from(path.trim()) });
+            }
+            self.export = None;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The panels, and how they are laid out at first.
+
+mod dialogs;
+mod inspector;
+mod list;
+mod photo;
+mod run;
+mod viewport;
+
+use super::command::Command;
+use super::load::Progress;
+use super::log::Log;
+use super::model::Model;
+use super::photos::Photos;
+use super::view_state::Layout;
+use eframe::egui::{self, Id, ThemePreference, Ui, WidgetText};
+use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
+use serde::{Deserialize, Serialize};
+
+pub(super) use dialogs::Dialogs;
+pub(super) use inspector::Field;
+
+/// A panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Pane {
+    /// The 3D view.
+    Viewport,
+    /// The photo.
+    Photo,
+    /// The list of instances.
+    List,
+    /// One instance.
+    Inspector,
+    /// The stages.
+    Run,
+    /// What happened.
+    Log,
+}
+
+impl Pane {
+    const ALL: [Self; 6] = [Self::Viewport, Self::Photo, Self::List, Self::Inspector, Self::Run, Self::Log];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Viewport => "3D",
+            Self::Photo => "Photo",
+            Self::List => "Instances",
+            Self::Inspector => "Instance",
+            Self::Run => "Stages",
+            Self::Log => "Log",
+        }
+    }
+}
+
+/// How the window looks at first.
+pub(super) fn default_layout() -> Layout {
+    let mut tiles = Tiles::default();
+    let [viewport, photo, list, inspector, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
+    let below = tiles.insert_tab_tile(vec![run, log]);
+    let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.66), (below, 0.34)]);
+    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.56), (inspector, 0.44)]);
+    let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.21), (viewport, 0.44), (right, 0.35)]);
+    Layout { tree: Tree::new(Id::unique("panels"), root, tiles), theme: ThemePreference::Dark, size: [1280.0, 800.0] }
+}
+
+fn linear(tiles: &mut Tiles<Pane>, dir: egui_tiles::LinearDir, parts: &[(TileId, f32)]) -> TileId {
+    let mut linear = egui_tiles::Linear::new(dir, parts.iter().map(|p| p.0).collect());
+    for (tile, share) in parts {
+        linear.shares.set_share(*tile, *share);
+    }
+    tiles.insert_container(linear)
+}
+
+/// Whether a saved layout has every panel: one of another version may not.
+pub(super) fn is_complete(tree: &Tree<Pane>) -> bool {
+    tree.root().is_some() && Pane::ALL.iter().all(|p| tree.tiles.find_pane(p).is_some())
+}
+
+/// What the panels keep between frames, each for itself.
+pub(super) struct Panels {
+    pub viewport: viewport::ViewportPanel,
+    photo: photo::PhotoPanel,
+    list: list::ListPanel,
+    inspector: inspector::InspectorPanel,
+}
+
+impl Panels {
+    /// `with_gl`: whether splats can be drawn.
+    pub fn new(ctx: &egui::Context, with_gl: bool) -> Self {
+        Self {
+            viewport: viewport::ViewportPanel::new(ctx, with_gl),
+            photo: photo::PhotoPanel::default(),
+            list: list::ListPanel::default(),
+            inspector: inspector::InspectorPanel::default(),
+        }
+    }
+
+    /// Puts the cursor into a field of the inspector.
+    pub fn edit(&mut self, field: Field) {
+        self.inspector.edit(field);
+    }
+
+    /// Puts the cursor into the filter.
+    pub fn edit_filter(&mut self) {
+        self.list.edit_filter();
+    }
+
+    /// Whether everything that the panels show is there: for screenshots.
+    pub fn is_settled(&self, model: &Model) -> bool {
+        self.viewport.is_settled(model) && self.photo.is_settled(model)
+    }
+}
+
+/// One frame of the panels.
+pub(super) struct PanelFrame<'a> {
+    pub model: &'a Model,
+    pub panels: &'a mut Panels,
+    pub photos: &'a mut Photos,
+    pub run: Option<RunState<'a>>,
+    pub log: &'a Log,
+    pub out: &'a mut Vec<Command>,
+}
+
+/// A run as it is shown.
+#[derive(Clone, Copy)]
+pub(super) struct RunState<'a> {
+    pub progress: &'a Progress,
+    pub training: Option<crate::pipeline::TrainPoint>,
+    pub paused: bool,
+    pub running: bool,
+}
+
+impl Behavior<Pane> for PanelFrame<'_> {
+    fn pane_ui(&mut self, ui: &mut Ui, _: TileId, pane: &mut Pane) -> UiResponse {
+        let fill = ui.visuals().panel_fill;
+        ui.painter().rect_filled(ui.max_rect(), 0.0, fill);
+        if *pane == Pane::Viewport {
+            self.panels.viewport.ui(ui, self.model, self.out);
+            return UiResponse::None;
+        }
+        egui::Frame::new().inner_margin(6).show(ui, |ui| match pane {
+            Pane::Photo => self.panels.photo.ui(ui, self.model, self.photos, self.out),
+            Pane::List => self.panels.list.ui(ui, self.model, self.out),
+            Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
+            Pane::Run => run::ui(ui, self.model, self.run, self.out),
+            Pane::Log | Pane::Viewport => self.log.ui(ui),
+        });
+        UiResponse::None
+    }
+
+    fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {
+        pane.title().into()
+    }
+
+    fn simplification_options(&self) -> SimplificationOptions {
+        // Every panel keeps its tab: that is what it is moved by.
+        SimplificationOptions { all_panes_must_have_tabs: true, ..Default::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_layout_has_every_panel() {
+        let layout = default_layout();
+        assert!(is_complete(&layout.tree));
+        let mut tree = layout.tree;
+        let list = tree.tiles.find_pane(&Pane::List).unwrap();
+        tree.tiles.remove(list);
+        assert!(!is_complete(&tree));
+    }
+}

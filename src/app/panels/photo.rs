@@ -1,0 +1,269 @@
+//! The photo with masks and boxes over it, and the strip to choose another.
+
+use crate::app::command::Command;
+use crate::app::mask_image;
+use crate::app::model::Model;
+use crate::app::overlay::{self, PhotoView, Placed};
+use crate::app::photos::{Photos, Size};
+use crate::app::pick;
+use crate::app::shortcuts::{Action, tip};
+use eframe::egui::{
+    Align, Color32, ColorImage, FontId, PointerButton, Pos2, Rect, Response, ScrollArea, Sense, Stroke, StrokeKind,
+    TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2,
+};
+
+/// Height of the strip, and width of a photo in it.
+const STRIP: Vec2 = vec2(64.0, 50.0);
+
+/// What it keeps between frames.
+#[derive(Default)]
+pub(in crate::app) struct PhotoPanel {
+    /// Masks as painted, and what for: photo and stamp.
+    masks: Option<((usize, u64), TextureHandle)>,
+    last_click: Option<Pos2>,
+    /// Photo at the last frame: the strip scrolls when it has changed.
+    last_photo: Option<usize>,
+    /// Whether the photo is on the screen.
+    there: bool,
+}
+
+impl PhotoPanel {
+    /// Whether the photo that shall be shown is shown.
+    pub(super) fn is_settled(&self, model: &Model) -> bool {
+        self.there || model.photo().is_none()
+    }
+
+    pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, photos: &mut Photos, out: &mut Vec<Command>) {
+        let Some(index) = model.photo() else {
+            ui.weak("No photos yet.");
+            return;
+        };
+        head(ui, model, index, out);
+        let space = ui.available_size() - vec2(0.0, STRIP.y + 14.0);
+        let (rect, response) = ui.allocate_exact_size(space.max(vec2(20.0, 20.0)), Sense::click_and_drag());
+        let texture = photos.get(&model.photos[index], Size::Full).or_else(|| {
+            // The thumbnail stands in while the photo is being read.
+            photos.get(&model.photos[index], Size::Thumbnail)
+        });
+        self.there = photos.get(&model.photos[index], Size::Full).is_some();
+        let painter = ui.painter().with_clip_rect(rect);
+        painter.rect_filled(rect, 0.0, ui.visuals().extreme_bg_color);
+        match texture {
+            Some(texture) => self.photo(ui, rect, &response, &texture, index, model, out),
+            None => {
+                let text = "reading the photo";
+                painter.text(rect.center(), eframe::egui::Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
+            }
+        }
+        self.strip(ui, model, photos, index, out);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn photo(
+        &mut self,
+        ui: &Ui,
+        rect: Rect,
+        response: &Response,
+        texture: &TextureHandle,
+        index: usize,
+        model: &Model,
+        out: &mut Vec<Command>,
+    ) {
+        // Masks and cameras may be for another size than the texture: all is drawn in the pixels of the cameras.
+        let size = pixels(model, index, texture);
+        let (min, area) = ([f64::from(rect.min.x), f64::from(rect.min.y)], [f64::from(rect.width()), f64::from(rect.height())]);
+        let view = model.view.photo_view;
+        let placed = view.place(size, min, area);
+        let on = |p: [f64; 2]| to_pos(placed.panel(p));
+        let painter = ui.painter().with_clip_rect(rect);
+        let whole = Rect::from_min_max(on([0.0, 0.0]), on(size));
+        let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+        painter.image(texture.id(), whole, uv, Color32::WHITE);
+        if model.view.shown.masks {
+            if let Some(masks) = self.mask_texture(ui, model, index) {
+                painter.image(masks, whole, uv, Color32::WHITE);
+            }
+        }
+        if model.view.shown.boxes {
+            boxes(&painter, model, index, size, &placed);
+        }
+        navigate(ui, response, view, &placed, (size, min, area), out);
+        if let (true, Some(p)) = (response.clicked(), response.interact_pointer_pos()) {
+            let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
+            self.last_click = Some(p);
+            let pixel = placed.photo([f64::from(p.x), f64::from(p.y)]);
+            let hits = hits(model, index, size, pixel);
+            out.push(Command::Select(pick::choose(&hits, model.view.instance, again)));
+        }
+        if response.double_clicked() {
+            out.extend(model.view.instance.map(Command::FlyTo));
+        }
+    }
+
+    /// Masks of the photo as a texture, painted when they or the selection have changed.
+    fn mask_texture(&mut self, ui: &Ui, model: &Model, index: usize) -> Option<eframe::egui::TextureId> {
+        let key = (index, model.mask_stamp);
+        if self.masks.as_ref().is_none_or(|m| m.0 != key) {
+            let masks = model.masks_of(index)?;
+            let image = mask_image::paint(masks, model.view.instance, |id| model.is_shown(id));
+            let bytes: Vec<u8> = image.pixels.into_iter().flatten().collect();
+            let image = ColorImage::from_rgba_unmultiplied([image.width, image.height], &bytes);
+            self.masks = Some((key, ui.ctx().load_texture("masks", image, TextureOptions::LINEAR)));
+        }
+        self.masks.as_ref().map(|m| m.1.id())
+    }
+
+    fn strip(&mut self, ui: &mut Ui, model: &Model, photos: &mut Photos, index: usize, out: &mut Vec<Command>) {
+        let shows = model.selected().map(|i| model.photos_of(&i.instance)).unwrap_or_default();
+        let moved = self.last_photo != Some(index);
+        self.last_photo = Some(index);
+        ScrollArea::horizontal().auto_shrink(false).show_viewport(ui, |ui, view| {
+            let n = model.photos.len();
+            let (area, response) = ui.allocate_exact_size(vec2(n as f32 * STRIP.x, STRIP.y), Sense::click());
+            let cell = |k: usize| Rect::from_min_size(area.min + vec2(k as f32 * STRIP.x, 0.0), STRIP).shrink(1.5);
+            if moved {
+                ui.scroll_to_rect(cell(index), Some(Align::Center));
+            }
+            let first = (view.min.x / STRIP.x).floor().max(0.0) as usize;
+            let last = ((view.max.x / STRIP.x).ceil().max(0.0) as usize).min(n);
+            for k in first..last {
+                thumbnail(ui, cell(k), photos.get(&model.photos[k], Size::Thumbnail), k == index, shows.binary_search(&k).is_ok());
+            }
+            let at = response.hover_pos().map(|p| ((p.x - area.min.x) / STRIP.x) as usize).filter(|k| *k < n);
+            if let Some(k) = at {
+                let response = response.on_hover_text_at_pointer(&model.photos[k].stem);
+                if response.double_clicked() {
+                    out.push(Command::Snap(k));
+                } else if response.clicked() {
+                    out.push(Command::ShowPhoto(k));
+                }
+            }
+        });
+    }
+}
+
+/// Name of the photo, and switches.
+fn head(ui: &mut Ui, model: &Model, index: usize, out: &mut Vec<Command>) {
+    ui.horizontal(|ui| {
+        let step = |ui: &mut Ui, text: &str, action: Action, out: &mut Vec<Command>| {
+            if ui.small_button(text).on_hover_text(tip(action)).clicked() {
+                out.push(Command::Do(action));
+            }
+        };
+        step(ui, "[", Action::PreviousFrame, out);
+        step(ui, "]", Action::NextFrame, out);
+        ui.label(format!("{}  ({} of {})", model.photos[index].stem, index + 1, model.photos.len()));
+        let mut shown = model.view.shown;
+        ui.checkbox(&mut shown.masks, "Masks").on_hover_text(tip(Action::Masks));
+        ui.checkbox(&mut shown.boxes, "Boxes").on_hover_text(tip(Action::Boxes));
+        if shown != model.view.shown {
+            out.push(Command::Show(shown));
+        }
+        if model.camera(index).is_some() {
+            let hint = "Put the 3D view on this photo's camera (or double-click it in the strip or in 3D)";
+            if ui.small_button("3D from here").on_hover_text(hint).clicked() {
+                out.push(Command::Snap(index));
+            }
+        } else if !model.sparse.cameras.is_empty() {
+            ui.weak("not registered");
+        }
+    });
+}
+
+/// Size of the photo in the pixels of its camera, else of its masks, else of its texture.
+fn pixels(model: &Model, index: usize, texture: &TextureHandle) -> [f64; 2] {
+    let camera = model.camera(index).map(|c| [c.intrinsics.width, c.intrinsics.height]);
+    let masks = || model.masks_of(index).map(|m| [m.width, m.height]);
+    let own = || texture.size().map(|x| x as u32);
+    camera.or_else(masks).unwrap_or_else(own).map(f64::from)
+}
+
+/// Instances under a pixel: by masks, or by boxes where there are no masks or none is hit.
+fn hits(model: &Model, index: usize, size: [f64; 2], pixel: [f64; 2]) -> Vec<u32> {
+    let mut found = Vec::new();
+    if let (true, Some(masks)) = (model.view.shown.masks, model.masks_of(index)) {
+        let at = |k: usize, n: u32| (pixel[k] / size[k] * f64::from(n)).floor();
+        let (x, y) = (at(0, masks.width), at(1, masks.height));
+        if x >= 0.0 && y >= 0.0 {
+            found = pick::masks_at(masks, x as u32, y as u32);
+        }
+    }
+    if let (true, true, Some(camera)) = (found.is_empty(), model.view.shown.boxes, model.camera(index)) {
+        let (origin, direction) = overlay::ray(camera, pixel[0], pixel[1]);
+        let seen = model.items().values().map(|i| &i.instance).filter(|i| i.views.iter().any(|v| v.image == model.photos[index].stem));
+        found = pick::along_ray(seen.map(|i| (i.id, &i.obb)), &origin, &direction);
+    }
+    found.retain(|id| model.items().contains_key(id) && model.is_shown(*id));
+    found
+}
+
+/// Boxes of what the photo shows; the selected one always.
+fn boxes(painter: &eframe::egui::Painter, model: &Model, index: usize, size: [f64; 2], placed: &Placed) {
+    let Some(camera) = model.camera(index) else { return };
+    let camera = camera.resized(size[0] as u32, size[1] as u32);
+    let stem = &model.photos[index].stem;
+    for item in model.items().values() {
+        let i = &item.instance;
+        let selected = model.view.instance == Some(i.id);
+        if !(selected || (model.is_shown(i.id) && i.views.iter().any(|v| v.image == *stem))) {
+            continue;
+        }
+        let [r, g, b] = overlay::color(i.id);
+        let stroke = if selected {
+            Stroke::new(2.5, Color32::from_rgb(r, g, b))
+        } else {
+            Stroke::new(1.0, Color32::from_rgba_unmultiplied(r, g, b, 150))
+        };
+        for line in overlay::box_lines(&camera, &i.obb, model.extent.radius * 1e-2) {
+            painter.line_segment(line.map(|p| to_pos(placed.panel(p))), stroke);
+        }
+    }
+}
+
+type Area = ([f64; 2], [f64; 2], [f64; 2]);
+
+/// The wheel zooms at the pointer, dragging moves; a middle click fits the photo.
+fn navigate(ui: &Ui, response: &Response, view: PhotoView, placed: &Placed, (size, min, area): Area, out: &mut Vec<Command>) {
+    let mut new = view;
+    if let (true, Some(p)) = (response.contains_pointer(), response.hover_pos()) {
+        let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));
+        let factor = f64::from((scroll * 0.005).exp() * pinch);
+        if factor != 1.0 {
+            new = new.zoomed(factor, [f64::from(p.x), f64::from(p.y)], size, min, area);
+        }
+    }
+    let d = response.drag_delta();
+    if d != Vec2::ZERO {
+        new = new.panned([f64::from(d.x), f64::from(d.y)], size, placed);
+    }
+    if response.clicked_by(PointerButton::Middle) {
+        new = PhotoView::default();
+    }
+    if new != view {
+        out.push(Command::LookAtPhoto(new));
+    }
+}
+
+fn thumbnail(ui: &Ui, cell: Rect, texture: Option<TextureHandle>, current: bool, shows: bool) {
+    let painter = ui.painter();
+    if let Some(t) = texture {
+        let [w, h] = t.size().map(|x| x as f32);
+        // Cut to the shape of the cell.
+        let (cw, ch) = ((cell.aspect_ratio() * h / w).min(1.0), (w / h / cell.aspect_ratio()).min(1.0));
+        let uv = Rect::from_center_size(pos2(0.5, 0.5), vec2(cw, ch));
+        painter.image(t.id(), cell, uv, Color32::WHITE);
+    } else {
+        painter.rect_filled(cell, 0.0, ui.visuals().faint_bg_color);
+    }
+    if shows {
+        let bar = Rect::from_min_max(pos2(cell.min.x, cell.max.y - 4.0), cell.max);
+        painter.rect_filled(bar, 0.0, ui.visuals().selection.bg_fill);
+    }
+    if current {
+        painter.rect_stroke(cell, 0.0, Stroke::new(2.0, ui.visuals().strong_text_color()), StrokeKind::Outside);
+    }
+}
+
+fn to_pos(p: [f64; 2]) -> Pos2 {
+    pos2(p[0] as f32, p[1] as f32)
+}

@@ -1,0 +1,336 @@
+//! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
+
+use crate::app::command::Command;
+use crate::app::gl::{self, Cloud, Picture, Screen, Sorter};
+use crate::app::model::Model;
+use crate::app::orbit::{Orbit, fitted};
+use crate::app::overlay::{self, Line};
+use crate::app::pick;
+use crate::app::shortcuts::{Action, tip};
+use crate::review::{Reviewed, Verdict};
+use crate::scene::{Camera, InstanceState};
+use eframe::egui::{
+    self, Align2, Color32, FontId, PointerButton, Pos2, Rect, Response, Sense, Shape, Stroke, Ui, Vec2, pos2, vec2,
+};
+use nalgebra::{Isometry3, Point3};
+use std::sync::Arc;
+
+/// Seconds without a move after which the picture is drawn at full size.
+const REST: f64 = 0.15;
+
+/// What it keeps between frames.
+pub(in crate::app) struct ViewportPanel {
+    gl: Option<(Sorter, Arc<Screen>)>,
+    /// What the sorter was asked for last.
+    asked: Option<(Cloud, Isometry3<f64>)>,
+    /// Camera of the last frame, and when it moved.
+    last: Option<(Camera, f64)>,
+    last_click: Option<Pos2>,
+    hovered: Option<u32>,
+}
+
+impl ViewportPanel {
+    pub(super) fn new(ctx: &egui::Context, with_gl: bool) -> Self {
+        let wake = ctx.clone();
+        let gl = with_gl.then(|| (Sorter::new(move || wake.request_repaint()), Arc::new(Screen::default())));
+        Self { gl, asked: None, last: None, last_click: None, hovered: None }
+    }
+
+    /// What went wrong while drawing.
+    pub fn take_error(&self) -> Option<String> {
+        self.gl.as_ref()?.1.take_error()
+    }
+
+    /// Whether the picture is in order, at full size, and of the camera that is wanted.
+    pub(super) fn is_settled(&self, model: &Model) -> bool {
+        let (Some((sorter, screen)), Some(cloud)) = (&self.gl, cloud(model)) else { return true };
+        let (Some((camera, _)), Some(sorted)) = (&self.last, sorter.latest()) else { return false };
+        sorted.cloud().same(&cloud) && sorted.w2c == camera.w2c() && screen.state().1
+    }
+
+    pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+        egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 3)).show(ui, |ui| toolbar(ui, model, out));
+        let rect = ui.available_rect_before_wrap();
+        if rect.width() < 8.0 || rect.height() < 8.0 {
+            return;
+        }
+        let response = ui.allocate_rect(rect, Sense::click_and_drag());
+        let camera = camera(model, rect);
+        let near = near(model);
+        let painter = ui.painter().with_clip_rect(rect);
+        let dark = ui.visuals().dark_mode;
+        let background = if dark { Color32::from_gray(24) } else { Color32::from_gray(225) };
+        painter.rect_filled(rect, 0.0, background);
+        self.splats(ui, rect, model, &camera, near, background);
+        let to_screen = |line: Line| line.map(|p| pos2(p[0] as f32 + rect.min.x, p[1] as f32 + rect.min.y));
+        let mut shapes = Vec::new();
+        if model.view.shown.grid {
+            grid(model, &camera, near, dark, &mut |line, stroke| shapes.push(Shape::line_segment(to_screen(line), stroke)));
+        }
+        if model.view.shown.cameras {
+            frusta(model, &camera, near, ui, &mut |line, stroke| shapes.push(Shape::line_segment(to_screen(line), stroke)));
+        }
+        if model.view.shown.boxes {
+            self.boxes(model, &camera, near, &to_screen, &mut shapes);
+        }
+        painter.extend(shapes);
+        self.names(ui, &painter, rect, model, &camera);
+        if model.sparse.cameras.is_empty() && model.cloud.is_none() {
+            let text = "The 3D view fills up when the photos' cameras are known.";
+            painter.text(rect.center(), Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
+        }
+        move_camera(ui, &response, rect, model, &camera, out);
+        self.click(ui, &response, rect, model, &camera, near, out);
+    }
+
+    fn splats(&mut self, ui: &Ui, rect: Rect, model: &Model, camera: &Camera, near: f64, background: Color32) {
+        let now = ui.input(|i| i.time);
+        let moved = match &self.last {
+            Some((last, at)) if last == camera => *at,
+            Some(_) => now,
+            // The first picture is not a move.
+            None => now - REST,
+        };
+        self.last = Some((*camera, moved));
+        let (Some((sorter, screen)), Some(cloud)) = (&self.gl, cloud(model)) else { return };
+        let w2c = camera.w2c();
+        if self.asked.as_ref().is_none_or(|(c, pose)| !c.same(&cloud) || *pose != w2c) {
+            sorter.ask(&cloud, &w2c);
+            self.asked = Some((cloud.clone(), w2c));
+        }
+        let Some(sorted) = sorter.latest() else { return };
+        let moving = now - moved < REST || sorted.w2c != w2c;
+        if now - moved < REST {
+            ui.ctx().request_repaint_after_secs((REST - (now - moved)) as f32 + 0.01);
+        }
+        let background = [background.r(), background.g(), background.b()].map(|c| f32::from(c) / 255.0);
+        screen.show(Picture { sorted, camera: *camera, near: near as f32, background, moving });
+        let screen = Arc::clone(screen);
+        let callback = eframe::egui_glow::CallbackFn::new(move |info, painter| gl::paint(&screen, &info, painter.gl()));
+        ui.painter().add(egui::PaintCallback { rect, callback: Arc::new(callback) });
+    }
+
+    fn boxes(
+        &self,
+        model: &Model,
+        camera: &Camera,
+        near: f64,
+        to_screen: &dyn Fn(Line) -> [Pos2; 2],
+        shapes: &mut Vec<Shape>,
+    ) {
+        let selected = model.view.instance;
+        let mut items: Vec<&Reviewed> = model.items().values().filter(|i| model.is_shown(i.instance.id)).collect();
+        // The selected one on top of the others.
+        items.sort_by_key(|i| (Some(i.instance.id) == selected, i.instance.id));
+        for item in items {
+            let i = &item.instance;
+            let is_selected = selected == Some(i.id);
+            let [r, g, b] = overlay::color(i.id);
+            let stroke = if is_selected {
+                for face in overlay::box_faces(camera, &i.obb) {
+                    let points = face.map(|p| to_screen([p, p])[0]);
+                    let fill = Color32::from_rgba_unmultiplied(r, g, b, 18);
+                    shapes.push(Shape::convex_polygon(points.to_vec(), fill, Stroke::NONE));
+                }
+                Stroke::new(3.0, Color32::from_rgb(r, g, b))
+            } else {
+                let faint = item.verdict == Verdict::Rejected || i.state == InstanceState::Dropped;
+                let width = if self.hovered == Some(i.id) { 2.0 } else { 1.2 };
+                Stroke::new(width, Color32::from_rgba_unmultiplied(r, g, b, if faint { 70 } else { 190 }))
+            };
+            for line in overlay::box_lines(camera, &i.obb, near) {
+                if is_selected {
+                    let edge = Stroke::new(4.5, Color32::from_black_alpha(150));
+                    shapes.push(Shape::line_segment(to_screen(line), edge));
+                }
+                shapes.push(Shape::line_segment(to_screen(line), stroke));
+            }
+        }
+    }
+
+    /// Labels at the selected and at the hovered box.
+    fn names(&self, ui: &Ui, painter: &egui::Painter, rect: Rect, model: &Model, camera: &Camera) {
+        for id in [self.hovered, model.view.instance].into_iter().flatten() {
+            let Some(item) = model.items().get(&id).filter(|_| model.view.shown.boxes) else { continue };
+            let corners = item.instance.obb.corners();
+            let seen = corners.iter().filter_map(|c| camera.project(c)).map(|(u, v, _)| vec2(u as f32, v as f32));
+            let Some(top) = seen.min_by(|a, b| a.y.total_cmp(&b.y)) else { continue };
+            let inside = rect.shrink(14.0);
+            if !rect.expand(200.0).contains(rect.min + top) {
+                continue;
+            }
+            let at = inside.clamp(rect.min + top - vec2(0.0, 10.0));
+            let text = format!("#{id} {}", item.instance.label);
+            let galley = painter.layout_no_wrap(text, FontId::proportional(13.0), ui.visuals().strong_text_color());
+            let label = Align2::CENTER_CENTER.anchor_size(at, galley.size());
+            painter.rect_filled(label.expand(3.0), 3.0, ui.visuals().extreme_bg_color.gamma_multiply(0.85));
+            painter.galley(label.min, galley, Color32::WHITE);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn click(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        rect: Rect,
+        model: &Model,
+        camera: &Camera,
+        near: f64,
+        out: &mut Vec<Command>,
+    ) {
+        let local = |p: Pos2| [f64::from(p.x - rect.min.x), f64::from(p.y - rect.min.y)];
+        let hovered = response.hover_pos().filter(|_| !ui.input(|i| i.pointer.any_down()));
+        let under = hovered.and_then(|p| hits(model, camera, local(p)).first().copied());
+        if under != self.hovered {
+            self.hovered = under;
+            ui.ctx().request_repaint();
+        }
+        let Some(p) = response.interact_pointer_pos().filter(|_| response.clicked()) else { return };
+        let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
+        let photo = photo_at(model, camera, near, local(p));
+        if response.double_clicked() {
+            match (photo, model.view.instance) {
+                (Some(photo), _) => out.push(Command::Snap(photo)),
+                (None, Some(id)) if !hits(model, camera, local(p)).is_empty() => out.push(Command::FlyTo(id)),
+                _ => {}
+            }
+            return;
+        }
+        self.last_click = Some(p);
+        match photo {
+            Some(photo) => out.push(Command::ShowPhoto(photo)),
+            None => out.push(Command::Select(pick::choose(&hits(model, camera, local(p)), model.view.instance, again))),
+        }
+    }
+}
+
+fn toolbar(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+    ui.horizontal(|ui| {
+        let mut shown = model.view.shown;
+        ui.checkbox(&mut shown.splats, "Splats").on_hover_text(tip(Action::Splats));
+        ui.checkbox(&mut shown.boxes, "Boxes").on_hover_text(tip(Action::Boxes));
+        ui.checkbox(&mut shown.cameras, "Cameras").on_hover_text(tip(Action::Cameras));
+        ui.checkbox(&mut shown.grid, "Grid");
+        ui.checkbox(&mut shown.rejected, "Rejected").on_hover_text("Boxes and masks of rejected instances");
+        if shown != model.view.shown {
+            out.push(Command::Show(shown));
+        }
+        if ui.button("Overview").on_hover_text(tip(Action::Overview)).clicked() {
+            out.push(Command::Do(Action::Overview));
+        }
+        if let Some(photo) = &model.view.on_camera {
+            ui.weak(format!("camera of {photo}"));
+        }
+    });
+}
+
+/// What is drawn: splats where there are some and they are wanted, else points.
+fn cloud(model: &Model) -> Option<Cloud> {
+    match &model.cloud {
+        Some(g) if model.view.shown.splats && !g.is_empty() => Some(Cloud::Splats(Arc::clone(g))),
+        _ if !model.sparse.points.is_empty() => Some(Cloud::Points(Arc::clone(&model.sparse))),
+        _ => None,
+    }
+}
+
+/// The camera for a panel: that of the photo it sits on, else the orbit's.
+fn camera(model: &Model, rect: Rect) -> Camera {
+    let (w, h) = (f64::from(rect.width()), f64::from(rect.height()));
+    let photo = model.view.on_camera.as_deref().and_then(|stem| model.camera(model.photo_index(stem)?));
+    photo.map_or_else(|| model.view.orbit.unwrap_or_default().camera(w, h), |c| fitted(c, w, h))
+}
+
+fn near(model: &Model) -> f64 {
+    let distance = model.view.orbit.unwrap_or_default().distance;
+    (0.03 * distance).min(0.05 * model.extent.radius).max(1e-4 * model.extent.radius)
+}
+
+/// Left drag turns, right or middle drag moves, the wheel zooms.
+fn move_camera(ui: &Ui, response: &Response, rect: Rect, model: &Model, camera: &Camera, out: &mut Vec<Command>) {
+    let h = f64::from(rect.height());
+    let d = response.drag_delta() / rect.height();
+    let (dx, dy) = (f64::from(d.x), f64::from(d.y));
+    let wheel = |i: &egui::InputState| f64::from((-i.smooth_scroll_delta().y * 0.004).exp() / i.zoom_delta());
+    let factor = if response.contains_pointer() { ui.input(wheel) } else { 1.0 };
+    if d == Vec2::ZERO && factor == 1.0 {
+        return;
+    }
+    let mut orbit = model.view.orbit.unwrap_or_default();
+    if model.view.on_camera.is_some() {
+        // Leaves the photo's camera from where it is.
+        let fov_y = 2.0 * (h * 0.5 / camera.intrinsics.fy).atan();
+        orbit = Orbit::from_eye(&camera.center(), &camera.forward(), orbit.distance, fov_y);
+    }
+    let with_shift = ui.input(|i| i.modifiers.shift);
+    if response.dragged_by(PointerButton::Primary) && !with_shift {
+        orbit.turn(dx, dy);
+    } else if d != Vec2::ZERO {
+        orbit.pan(dx, dy);
+    }
+    orbit.zoom(factor, 0.02 * model.extent.radius);
+    out.push(Command::Look(orbit));
+}
+
+/// Instances along the ray through a point of the panel.
+fn hits(model: &Model, camera: &Camera, p: [f64; 2]) -> Vec<u32> {
+    if !model.view.shown.boxes {
+        return Vec::new();
+    }
+    let (origin, direction) = overlay::ray(camera, p[0], p[1]);
+    let boxes = model.items().values().map(|i| (i.instance.id, &i.instance.obb)).filter(|(id, _)| model.is_shown(*id));
+    pick::along_ray(boxes, &origin, &direction)
+}
+
+/// The photo whose frustum is drawn within a few points of `p`.
+fn photo_at(model: &Model, camera: &Camera, near: f64, p: [f64; 2]) -> Option<usize> {
+    if !model.view.shown.cameras {
+        return None;
+    }
+    let distance = |photo: &Camera| {
+        let lines = overlay::frustum(photo, frustum_depth(model));
+        let seen = lines.iter().filter_map(|l| overlay::segment(camera, &l[0], &l[1], near));
+        seen.map(|l| pick::to_segment(p, l[0], l[1])).fold(f64::INFINITY, f64::min)
+    };
+    let all = model.sparse.cameras.iter().enumerate().filter_map(|(k, c)| c.as_ref().map(|c| (k, distance(c))));
+    all.filter(|a| a.1 < 5.0).min_by(|a, b| a.1.total_cmp(&b.1)).map(|a| a.0)
+}
+
+fn frustum_depth(model: &Model) -> f64 {
+    model.extent.radius * 0.06
+}
+
+type Draw<'a> = dyn FnMut(Line, Stroke) + 'a;
+
+fn grid(model: &Model, camera: &Camera, near: f64, dark: bool, draw: &mut Draw<'_>) {
+    let color = if dark { Color32::from_white_alpha(26) } else { Color32::from_black_alpha(36) };
+    let e = &model.extent;
+    let center = Point3::new(e.center.x, e.center.y, e.ground);
+    for [a, b] in overlay::grid(&center, e.radius * 1.5, e.ground) {
+        if let Some(line) = overlay::segment(camera, &a, &b, near) {
+            draw(line, Stroke::new(1.0, color));
+        }
+    }
+}
+
+fn frusta(model: &Model, camera: &Camera, near: f64, ui: &Ui, draw: &mut Draw<'_>) {
+    let current = model.photo();
+    let shows = model.selected().map(|i| model.photos_of(&i.instance)).unwrap_or_default();
+    let eye = camera.center();
+    for (k, photo) in model.sparse.cameras.iter().enumerate() {
+        // One that the eye sits in would only be lines across the picture.
+        let Some(photo) = photo.filter(|c| (c.center() - eye).norm() > 1e-3 * model.extent.radius) else { continue };
+        let stroke = if current == Some(k) {
+            Stroke::new(2.5, ui.visuals().selection.bg_fill.lerp_to_gamma(Color32::WHITE, 0.4))
+        } else if shows.binary_search(&k).is_ok() {
+            Stroke::new(1.4, ui.visuals().selection.bg_fill)
+        } else {
+            Stroke::new(1.0, ui.visuals().weak_text_color().gamma_multiply(0.7))
+        };
+        for [a, b] in overlay::frustum(&photo, frustum_depth(model)) {
+            if let Some(line) = overlay::segment(camera, &a, &b, near) {
+                draw(line, stroke);
+            }
+        }
+    }
+}

@@ -3,11 +3,16 @@
 mod boxes;
 mod caption;
 mod consensus;
+mod describe;
 mod labels;
 mod lift;
 mod merge;
 mod redraw;
 mod report;
+mod seen;
+
+pub use describe::{DescribeError, describe};
+pub use seen::seen_from;
 
 use crate::perception::View;
 use crate::perception::cloud::Cloud;

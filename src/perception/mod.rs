@@ -6,6 +6,7 @@ pub mod files;
 pub mod geometric;
 pub mod rect;
 pub mod surface;
+pub mod vlm;
 
 use crate::scene::{Camera, DepthMap};
 use image::RgbImage;

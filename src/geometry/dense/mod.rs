@@ -9,6 +9,9 @@ mod level;
 mod neighbours;
 mod patchmatch;
 mod seed;
+mod segment;
+#[cfg(test)]
+mod tests;
 
 use crate::scene::{Camera, Cancelled, DepthMap, Job, SparsePoint};
 use image::RgbImage;

@@ -3,6 +3,7 @@
 //! The matcher follows Bleyer, Rhemann & Rother 2011 (PatchMatch stereo) and Schoenberger et al. 2016 (bilateral NCC,
 //! geometric consistency): from a quarter of the resolution to the whole, each pass seeded by the one before.
 
+mod edges;
 mod fill;
 mod filter;
 mod level;
@@ -162,6 +163,9 @@ fn run_pass(prepared: &[Prepared], before: &[Field], i: usize, number: usize, pa
     }
     for sweep in 0..pass.sweeps {
         matcher.sweep(&mut field, (sweep + number) % 2 == 0, pass.perturb * f32::powi(0.5, sweep as i32), &mut rng);
+    }
+    if pass.level == 0 {
+        edges::sharpen(level, &mut field);
     }
     field
 }

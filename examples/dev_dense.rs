@@ -65,6 +65,20 @@ fn main() {
     rel.sort_by(f32::total_cmp);
     for q in [0.05, 0.25, 0.5, 0.75, 0.95] { print!("rel err q{q}: {:.4}  ", rel[((rel.len() - 1) as f32 * q) as usize]); } println!();
     score(0.5); score(0.0);
+    let ds: Vec<DepthMap> = out.iter().map(|o| o.depth.clone()).collect();
+    let t = Instant::now();
+    let o = holoscope::geometry::tsdf::TsdfOptions::for_scene(&views, &ds);
+    let mesh = holoscope::geometry::tsdf::tsdf_mesh(&views, &ds, &o, &Quiet).unwrap();
+    println!("tsdf {o:?} {} tris {:.1} s", mesh.triangles.len(), t.elapsed().as_secs_f32());
+    let t = Instant::now();
+    let r: Vec<DepthMap> = cams.iter().map(|c| holoscope::geometry::raster::render_mesh_depth(&mesh, c)).collect();
+    let (mut pv, mut gv, mut hit) = (0usize, 0usize, 0usize);
+    for (o, g) in r.iter().zip(&gts) { for i in 0..g.data.len() { if g.data[i] > 0.0 { gv += 1; if o.data[i] > 0.0 { pv += 1; hit += ((o.data[i] - g.data[i]).abs() < 0.05) as usize; } } } }
+    let (p, rr) = (hit as f64 / pv.max(1) as f64, hit as f64 / gv as f64);
+    println!("mesh depth 5cm P {p:.4} R {rr:.4} F1 {:.4}, {:.1} s", 2.0 * p * rr / (p + rr), t.elapsed().as_secs_f32());
+    let t = Instant::now();
+    let c = holoscope::geometry::fusion::fuse(&views, &ds, 100_000);
+    println!("fused {} in {:.1} s", c.positions.len(), t.elapsed().as_secs_f32());
     std::fs::create_dir_all("/tmp/densedev").unwrap();
     for q in 0..4 {
         let i = (stems.len() - 1) * q / 3;

@@ -249,13 +249,15 @@ impl<'a> Matcher<'a> {
             let (u, v) = (x as f32 + 0.5, y as f32 + 0.5);
             let window = Window::new(&self.level.gray, self.offsets, x, y);
             let mut best = (field.cost[i], field.planes[i]);
+            // Only the start has anything to gain from afar.
+            let skip = usize::from(perturb < 0.005);
             let far = (rng.i32(-12..=12), rng.i32(-12..=12));
-            for (dx, dy) in [(-1, 0), (0, -1), (1, 0), (0, 1), far] {
+            for (dx, dy) in &[far, (-1, 0), (0, -1), (1, 0), (0, 1)][skip..] {
                 let (nx, ny) = (x as i32 + dx, y as i32 + dy);
                 if nx < 0 || ny < 0 || nx >= w as i32 || ny >= h as i32 {
                     continue;
                 }
-                let plane = field.planes[ny as usize * w + nx as usize].moved(-dx as f32, -dy as f32);
+                let plane = field.planes[ny as usize * w + nx as usize].moved(-*dx as f32, -*dy as f32);
                 self.challenge(&mut best, &window, plane, u, v);
             }
             for plane in self.perturbed(best.1, u, v, perturb, rng) {
@@ -269,8 +271,8 @@ impl<'a> Matcher<'a> {
     #[inline]
     fn challenge(&self, best: &mut (f32, Plane), window: &Window, plane: Plane, u: f32, v: f32) {
         let p = best.1;
-        let same = (plane.w - p.w).abs() < 1e-4 * p.w
-            && ((plane.du - p.du).abs() + (plane.dv - p.dv).abs()) * self.focal[0] < 0.01 * p.w;
+        let same = (plane.w - p.w).abs() < 3e-4 * p.w
+            && ((plane.du - p.du).abs() + (plane.dv - p.dv).abs()) * self.focal[0] < 0.04 * p.w;
         if same || !self.is_plausible(plane, u, v) {
             return;
         }

@@ -41,8 +41,8 @@ pub struct DenseDepth {
 
 /// Long side, in pixels, beyond which photos are reduced before they are matched.
 const WORK_SIDE: u32 = 640;
-/// Pixels of all views together that the finest pass may hold (16 bytes each).
-const WORK_PIXELS: u64 = 40_000_000;
+/// Pixels of all views together at the finest level (about 50 bytes each with pyramids, fields and maps).
+const WORK_PIXELS: u64 = 25_000_000;
 /// Below this many tracked points a view has no usable depth range.
 const MIN_POINTS: usize = 8;
 

@@ -78,12 +78,14 @@ fn confirm(sources: &[Source], field: &Field, map: &mut Map) {
         if plane.w <= 0.0 || field.cost[i] > MAX_COST {
             continue;
         }
-        let agrees = |s: &&Source| {
-            let trip = s.depth.and_then(|f| round_trip(s, f, 1.0, plane.w, u, v));
-            trip.is_some_and(|(error, ratio)| error < MAX_ERROR && (ratio - 1.0).abs() < MAX_RELATIVE)
-        };
-        let count = sources.iter().filter(agrees).count();
-        if count >= MIN_AGREE {
+        let (mut count, mut through) = (0, 0);
+        for s in sources {
+            let Some((error, ratio)) = s.depth.and_then(|f| round_trip(s, f, 1.0, plane.w, u, v)) else { continue };
+            count += usize::from(error < MAX_ERROR && (ratio - 1.0).abs() < MAX_RELATIVE);
+            // The source sees a surface further away: through the point.
+            through += usize::from(ratio < 1.0 - 2.0 * MAX_RELATIVE);
+        }
+        if count >= MIN_AGREE && through <= count {
             map.inverse[i] = plane.w;
             let share = (count as f32 / 5.0).min(1.0) * (1.0 - field.cost[i]).clamp(0.0, 1.0);
             map.confidence[i] = 0.51 + 0.49 * share;

@@ -3,12 +3,16 @@
 //! The matcher follows Bleyer, Rhemann & Rother 2011 (PatchMatch stereo) and Schoenberger et al. 2016 (bilateral NCC,
 //! geometric consistency): from a quarter of the resolution to the whole, each pass seeded by the one before.
 
+mod edges;
 mod fill;
 mod filter;
 mod level;
 mod neighbours;
 mod patchmatch;
 mod seed;
+mod segment;
+#[cfg(test)]
+mod tests;
 
 use crate::scene::{Camera, Cancelled, DepthMap, Job, SparsePoint};
 use image::RgbImage;
@@ -37,8 +41,8 @@ pub struct DenseDepth {
 
 /// Long side, in pixels, beyond which photos are reduced before they are matched.
 const WORK_SIDE: u32 = 640;
-/// Pixels of all views together that the finest pass may hold (16 bytes each).
-const WORK_PIXELS: u64 = 40_000_000;
+/// Pixels of all views together at the finest level (about 50 bytes each with pyramids, fields and maps).
+const WORK_PIXELS: u64 = 25_000_000;
 /// Below this many tracked points a view has no usable depth range.
 const MIN_POINTS: usize = 8;
 
@@ -60,7 +64,7 @@ const PASSES: [Pass; 4] = [
     Pass { level: 2, sweeps: 4, geometric: 0.0, perturb: 0.05, sources: 5 },
     Pass { level: 2, sweeps: 2, geometric: 0.15, perturb: 0.03, sources: 5 },
     Pass { level: 1, sweeps: 2, geometric: 0.12, perturb: 0.015, sources: 5 },
-    Pass { level: 0, sweeps: 1, geometric: 0.08, perturb: 0.004, sources: 4 },
+    Pass { level: 0, sweeps: 1, geometric: 0.08, perturb: 0.004, sources: 3 },
 ];
 
 /// Everything known of a view before it is matched.
@@ -159,6 +163,9 @@ fn run_pass(prepared: &[Prepared], before: &[Field], i: usize, number: usize, pa
     }
     for sweep in 0..pass.sweeps {
         matcher.sweep(&mut field, (sweep + number) % 2 == 0, pass.perturb * f32::powi(0.5, sweep as i32), &mut rng);
+    }
+    if pass.level == 0 {
+        edges::sharpen(level, &mut field);
     }
     field
 }

@@ -197,7 +197,7 @@ impl<'a> Matcher<'a> {
                 for k in 0..6 {
                     let w = if k < 4 { near[k % 3] } else { self.range.0 + rng.f32() * (self.range.1 - self.range.0) };
                     let plane = if k < 3 { Plane { w, du: 0.0, dv: 0.0 } } else { self.random_tilt(u, v, w, rng) };
-                    let cost = self.evaluate(&window, plane, u, v);
+                    let cost = self.evaluate(&window, plane, u, v, best.0);
                     if cost < best.0 {
                         best = (cost, plane);
                     }
@@ -235,7 +235,7 @@ impl<'a> Matcher<'a> {
                 let i = y * field.width + x;
                 let window = Window::new(&self.level.gray, self.offsets, x, y);
                 field.planes[i].w = field.planes[i].w.clamp(self.range.0, self.range.1);
-                field.cost[i] = self.evaluate(&window, field.planes[i], x as f32 + 0.5, y as f32 + 0.5);
+                field.cost[i] = self.evaluate(&window, field.planes[i], x as f32 + 0.5, y as f32 + 0.5, f32::MAX);
             }
         }
     }
@@ -249,13 +249,15 @@ impl<'a> Matcher<'a> {
             let (u, v) = (x as f32 + 0.5, y as f32 + 0.5);
             let window = Window::new(&self.level.gray, self.offsets, x, y);
             let mut best = (field.cost[i], field.planes[i]);
+            // Only the start has anything to gain from afar.
+            let skip = usize::from(perturb < 0.005);
             let far = (rng.i32(-12..=12), rng.i32(-12..=12));
-            for (dx, dy) in [(-1, 0), (0, -1), (1, 0), (0, 1), far] {
+            for (dx, dy) in &[far, (-1, 0), (0, -1), (1, 0), (0, 1)][skip..] {
                 let (nx, ny) = (x as i32 + dx, y as i32 + dy);
                 if nx < 0 || ny < 0 || nx >= w as i32 || ny >= h as i32 {
                     continue;
                 }
-                let plane = field.planes[ny as usize * w + nx as usize].moved(-dx as f32, -dy as f32);
+                let plane = field.planes[ny as usize * w + nx as usize].moved(-*dx as f32, -*dy as f32);
                 self.challenge(&mut best, &window, plane, u, v);
             }
             for plane in self.perturbed(best.1, u, v, perturb, rng) {
@@ -269,12 +271,12 @@ impl<'a> Matcher<'a> {
     #[inline]
     fn challenge(&self, best: &mut (f32, Plane), window: &Window, plane: Plane, u: f32, v: f32) {
         let p = best.1;
-        let same = (plane.w - p.w).abs() < 1e-4 * p.w
-            && ((plane.du - p.du).abs() + (plane.dv - p.dv).abs()) * self.focal[0] < 0.01 * p.w;
+        let same = (plane.w - p.w).abs() < 3e-4 * p.w
+            && ((plane.du - p.du).abs() + (plane.dv - p.dv).abs()) * self.focal[0] < 0.04 * p.w;
         if same || !self.is_plausible(plane, u, v) {
             return;
         }
-        let cost = self.evaluate(window, plane, u, v);
+        let cost = self.evaluate(window, plane, u, v, best.0);
         if cost < best.0 {
             *best = (cost, plane);
         }
@@ -295,21 +297,30 @@ impl<'a> Matcher<'a> {
         [Plane { w: depth, ..p }, Plane { w: p.w, du, dv }, last]
     }
 
-    /// Mean cost over the better half of the sources: the others may be hidden there.
-    fn evaluate(&self, window: &Window, plane: Plane, u: f32, v: f32) -> f32 {
+    /// Mean cost over the better half of the sources: the others may be hidden there. Gives up, with a cost of at least
+    /// `bound`, once the sources not yet compared can no longer bring the mean below it.
+    fn evaluate(&self, window: &Window, plane: Plane, u: f32, v: f32, bound: f32) -> f32 {
         let n = self.sources.len();
-        let mut costs = [NO_MATCH; MAX_SOURCES];
-        for (k, source) in self.sources.iter().enumerate() {
-            let c = ncc_cost(window, self.offsets, source, plane, u, v) + self.geometric_cost(source, plane.w, u, v);
-            let mut at = k;
-            while at > 0 && costs[at - 1] > c {
-                costs[at] = costs[at - 1];
-                at -= 1;
-            }
-            costs[at] = c;
-        }
         let kept = n.div_ceil(2).max(1);
-        costs[..kept].iter().sum::<f32>() / kept as f32
+        // Costs so far: the geometric term is cheap and comes first, NCC only adds to it.
+        let mut costs = [NO_MATCH; MAX_SOURCES];
+        if self.geometric > 0.0 {
+            for (cost, source) in costs.iter_mut().zip(&self.sources) {
+                *cost = self.geometric_cost(source, plane.w, u, v);
+            }
+        } else {
+            costs[..n].fill(0.0);
+        }
+        for (k, source) in self.sources.iter().enumerate() {
+            if k + kept >= n || self.geometric > 0.0 {
+                let least = mean_of_least(&costs[..n], kept);
+                if least >= bound {
+                    return least;
+                }
+            }
+            costs[k] += ncc_cost(window, self.offsets, source, plane, u, v);
+        }
+        mean_of_least(&costs[..n.max(1)], kept)
     }
 
     /// Forward-backward error against the source's own depth (Schoenberger et al. 2016, eq. 8), capped.
@@ -319,6 +330,21 @@ impl<'a> Matcher<'a> {
         let ratio = if field.width == source.gray.width { 1.0 } else { 0.5 };
         self.geometric * round_trip(source, field, ratio, w, u, v).map_or(MAX_ERROR, |e| e.0.min(MAX_ERROR))
     }
+}
+
+/// Mean of the `kept` least costs.
+#[inline]
+fn mean_of_least(costs: &[f32], kept: usize) -> f32 {
+    let mut sorted = [f32::MAX; MAX_SOURCES];
+    for (k, c) in costs.iter().enumerate() {
+        let mut at = k;
+        while at > 0 && sorted[at - 1] > *c {
+            sorted[at] = sorted[at - 1];
+            at -= 1;
+        }
+        sorted[at] = *c;
+    }
+    sorted[..kept].iter().sum::<f32>() / kept as f32
 }
 
 /// Pixels between `(u, v)` and where it comes back to by way of the source's depth; and the ratio of the inverse depth

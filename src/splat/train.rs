@@ -49,8 +49,9 @@ impl Trainer<Cpu> {
 
 impl<R: Rasteriser> Trainer<R> {
     /// The same on any rasteriser.
-    pub fn with_rasteriser(rasteriser: R, views: &[TrainView], init: Gaussians, options: TrainOptions) -> Self {
-        let mut gaussians = with_degree(&init, options.sh_degree.min(3));
+    pub fn with_rasteriser(rasteriser: R, views: &[TrainView], init: Gaussians, mut options: TrainOptions) -> Self {
+        options.sh_degree = options.sh_degree.min(3);
+        let mut gaussians = with_degree(&init, options.sh_degree);
         let unit = typical_distance(views, &gaussians);
         let training: Vec<usize> = (0..views.len()).filter(|&i| !views[i].held_out).collect();
         let views = Pyramid::build(views, &options.levels);

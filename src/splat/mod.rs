@@ -6,6 +6,7 @@
 mod adam;
 mod cpu;
 mod densify;
+mod fill;
 mod lanes;
 mod loss;
 mod options;

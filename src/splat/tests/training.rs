@@ -109,6 +109,14 @@ fn nothing_to_train_on_is_finished_at_once() {
     empty.step();
     assert!(Trainer::new(&[], s.init(), options(10)).finished());
     assert_eq!(Trainer::new(&[], s.init(), options(10)).psnr_held_out(), None);
+    // An empty photo, and a degree beyond the highest, are survived as well.
+    let void = RgbImage::new(0, 0);
+    let view = TrainView { image: &void, camera: s.cameras[0], depth: None, held_out: false };
+    let mut trainer = Trainer::new(&[view], s.init(), TrainOptions { sh_degree: 7, ..options(10) });
+    while !trainer.finished() {
+        trainer.step();
+    }
+    assert_eq!(trainer.gaussians().sh_degree, 3);
     // Gaussians that no camera sees, and some that are broken, are simply left as they are or dropped.
     let mut odd = s.init();
     odd.means.iter_mut().for_each(|m| m[2] += 100.0);

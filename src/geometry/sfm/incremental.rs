@@ -46,12 +46,11 @@ struct Start {
 /// Relative pose of a pair; the essential matrix is estimated here where intrinsics were only guessed.
 fn motion(m: &Mapper, pair: &Pair, seed: u64) -> Option<RelativePose> {
     let points = normalised(m.features, &m.views, (pair.i, pair.j), &pair.matches);
-    let essential = match pair.essential {
-        Some(e) => e,
-        None => {
-            let limit = 6.0 * per_pixel(&m.views, pair.i, pair.j);
-            ransac(&Essential(&points), limit, 200, mix(seed, pair.i, pair.j))?.model
-        }
+    let essential = if m.refine_focal {
+        let limit = 6.0 * per_pixel(&m.views, pair.i, pair.j);
+        ransac(&Essential(&points), limit, 200, mix(seed, pair.i, pair.j))?.model
+    } else {
+        pair.epipolar
     };
     relative_pose(&essential, &points)
 }

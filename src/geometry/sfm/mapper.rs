@@ -39,7 +39,7 @@ pub(super) struct Mapper<'a> {
     /// fy / fx of each photo at the start.
     ratio: Vec<f64>,
     /// Whether focal lengths are adjusted.
-    refine_focal: bool,
+    pub(super) refine_focal: bool,
     /// The photo whose pose is held in global adjustments.
     pub(super) anchor: usize,
 }

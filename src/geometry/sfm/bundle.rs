@@ -27,7 +27,28 @@ pub(super) struct Problem {
     pub(super) free: Vec<bool>,
     pub(super) group: Vec<usize>,
     pub(super) refine_focal: bool,
+    /// Used where focal lengths are refined.
+    pub(super) aspects: Vec<Aspect>,
     pub(super) landmarks: Vec<Landmark>,
+}
+
+/// What is expected of the ratio of the focal lengths of a group: motion along one axis alone says little about the other,
+/// and pixels are nearly square. Costs `weight / 2 (fy / (ratio fx) - 1)²`.
+#[derive(Clone, Copy)]
+pub(super) struct Aspect {
+    /// Any view of the group.
+    pub(super) view: usize,
+    /// Expected fy / fx.
+    pub(super) ratio: f64,
+    pub(super) weight: f64,
+}
+
+impl Aspect {
+    /// Square root of twice the cost, and its derivatives by fx and fy.
+    fn residual(&self, [fx, fy]: [f64; 2]) -> (f64, [f64; 2]) {
+        let (k, q) = (self.weight.sqrt(), fy / (self.ratio * fx));
+        (k * (q - 1.0), [-k * q / fx, k * q / fy])
+    }
 }
 
 /// How long to adjust.
@@ -106,7 +127,9 @@ impl Problem {
             .par_chunks(chunk_size(self.landmarks.len(), 0))
             .map(|chunk| chunk.iter().map(|l| self.landmark_cost(l)).sum())
             .collect();
-        per_chunk.iter().sum()
+        let expected = |a: &Aspect| 0.5 * a.residual(self.views[a.view].focal).0.powi(2);
+        let aspects: f64 = if self.refine_focal { self.aspects.iter().map(expected).sum() } else { 0.0 };
+        aspects + per_chunk.iter().sum::<f64>()
     }
 
     fn landmark_cost(&self, l: &Landmark) -> f64 {
@@ -253,6 +276,17 @@ fn solve(p: &Problem, layout: &Layout, damping: f64) -> Option<DVector<f64>> {
         .collect();
     let mut total = Reduced::zeros(n);
     chunks.iter().for_each(|c| total.add(c));
+    for aspect in &p.aspects {
+        let Some(o) = layout.focal[aspect.view] else { continue };
+        let (residual, j) = aspect.residual(p.views[aspect.view].focal);
+        for a in 0..2 {
+            total.gradient[o + a] += j[a] * residual;
+            total.diagonal[o + a] += j[a] * j[a];
+            for b in 0..2 {
+                total.half[(o + a) * n + o + b] += 0.5 * j[a] * j[b];
+            }
+        }
+    }
     let half = DMatrix::from_vec(n, n, total.half);
     let mut matrix = &half + half.transpose();
     for k in 0..n {
@@ -366,7 +400,7 @@ mod tests {
             })
             .collect();
         let free = (0..6).map(|i| i > 0).collect();
-        Problem { views, free, group: vec![0; 6], refine_focal: false, landmarks }
+        Problem { views, free, group: vec![0; 6], refine_focal: false, aspects: Vec::new(), landmarks }
     }
 
     #[test]
@@ -418,6 +452,7 @@ mod tests {
                     free: p.free.clone(),
                     group: p.group.clone(),
                     refine_focal: true,
+                    aspects: Vec::new(),
                     landmarks: p.landmarks.clone(),
                 }
                 .cost()

@@ -13,8 +13,8 @@ pub(super) struct Pair {
     pub(super) i: usize,
     pub(super) j: usize,
     pub(super) matches: Vec<(u32, u32)>,
-    /// Essential matrix in the coordinates of the intrinsics, where those are known.
-    pub(super) essential: Option<Matrix3<f64>>,
+    /// Essential matrix in the coordinates of the intrinsics; where those are guessed, a fundamental matrix.
+    pub(super) epipolar: Matrix3<f64>,
 }
 
 /// Fewest verified matches of a pair.
@@ -103,7 +103,7 @@ fn verified_pair(
     let points = normalised(features, views, (i, j), &matches);
     let fit = verify(&points, known, EPIPOLAR_LIMIT * per_pixel(views, i, j), mix(seed, i, j))?;
     let matches: Vec<(u32, u32)> = fit.inliers.iter().map(|k| matches[*k]).collect();
-    (matches.len() >= MIN_MATCHES).then(|| Pair { i, j, matches, essential: known.then_some(fit.model) })
+    (matches.len() >= MIN_MATCHES).then(|| Pair { i, j, matches, epipolar: fit.model })
 }
 
 /// One point of the scene as photos see it.
@@ -191,7 +191,7 @@ mod tests {
     fn tracks_join_matches_and_refuse_two_features_of_one_photo() {
         let features: Vec<Features> =
             (0..3).map(|_| Features { points: vec![[0.0; 2]; 3], descriptors: Vec::new() }).collect();
-        let pair = |i, j, matches: &[(u32, u32)]| Pair { i, j, matches: matches.to_vec(), essential: None };
+        let pair = |i, j, matches: &[(u32, u32)]| Pair { i, j, matches: matches.to_vec(), epipolar: Matrix3::zeros() };
         let pairs = [pair(0, 1, &[(0, 0), (1, 1), (2, 2)]), pair(1, 2, &[(0, 0), (1, 1)]), pair(0, 2, &[(0, 1)])];
         let seen: Vec<Vec<(u32, u32)>> = tracks(&features, &pairs).into_iter().map(|t| t.seen).collect();
         assert_eq!(seen, [vec![(0, 0), (1, 0), (2, 0)], vec![(0, 1), (1, 1), (2, 1)], vec![(0, 2), (1, 2)]]);

@@ -18,6 +18,8 @@ const FINAL: Tolerance = Tolerance { pixels: 3.0, angle: 0.026 };
 const INITIAL_ANGLE: f64 = 0.035;
 /// Median angle, radians, from which on more parallax makes an initial pair no better.
 const AMPLE_ANGLE: f64 = 0.17;
+/// Matches of which twice as many make an initial pair a third better.
+const AMPLE_MATCHES: f64 = 100.0;
 /// Fewest points of an initial pair.
 const INITIAL_POINTS: usize = 30;
 /// Initial pairs that are looked at closely.
@@ -46,12 +48,11 @@ struct Start {
 /// Relative pose of a pair; the essential matrix is estimated here where intrinsics were only guessed.
 fn motion(m: &Mapper, pair: &Pair, seed: u64) -> Option<RelativePose> {
     let points = normalised(m.features, &m.views, (pair.i, pair.j), &pair.matches);
-    let essential = match pair.essential {
-        Some(e) => e,
-        None => {
-            let limit = 6.0 * per_pixel(&m.views, pair.i, pair.j);
-            ransac(&Essential(&points), limit, 200, mix(seed, pair.i, pair.j))?.model
-        }
+    let essential = if m.refine_focal {
+        let limit = 6.0 * per_pixel(&m.views, pair.i, pair.j);
+        ransac(&Essential(&points), limit, 200, mix(seed, pair.i, pair.j))?.model
+    } else {
+        pair.epipolar
     };
     relative_pose(&essential, &points)
 }
@@ -65,7 +66,9 @@ fn starts(m: &Mapper, blocked: &[bool], seed: u64) -> Vec<Start> {
         .filter_map(|pair| {
             let motion = motion(m, pair, seed)?;
             let enough = motion.angle >= INITIAL_ANGLE && 2 * motion.in_front > pair.matches.len();
-            let score = pair.matches.len() as f64 * (motion.angle / AMPLE_ANGLE).min(1.0);
+            let matches = pair.matches.len() as f64;
+            // Parallax decides between pairs with many matches: neighbours in a video share most and say least on depth.
+            let score = matches / (matches + AMPLE_MATCHES) * (motion.angle / AMPLE_ANGLE).min(1.0);
             enough.then_some((Start { i: pair.i, j: pair.j, pose: motion.pose, score }, *pair))
         })
         .collect();

@@ -8,6 +8,7 @@ mod bundle;
 mod descriptor;
 mod features;
 mod five_point;
+mod focal;
 mod graph;
 mod incremental;
 mod mapper;
@@ -194,12 +195,15 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
     let stage = |from, to| Stage { job, from, to };
     let prepared = prepare(input, &stage(0, 250))?;
     let features = &prepared.features;
-    let views: Vec<View> = prepared.intrinsics.iter().map(|k| View::new(k, Isometry3::identity())).collect();
+    let mut views: Vec<View> = prepared.intrinsics.iter().map(|k| View::new(k, Isometry3::identity())).collect();
     let choosing = stage(250, 300);
     let wanted = choose_pairs(features, PARTNERS, &|d, t| choosing.tick(d, t))?;
     let matching = stage(300, 600);
     let pairs =
         verified_pairs(features, &views, &wanted, input.intrinsics_known, options.seed, &|d, t| matching.tick(d, t))?;
+    if !input.intrinsics_known {
+        focal::improve(features, &mut views, &pairs, &prepared.group, options.seed);
+    }
     let mapping = stage(600, 1000);
     let fresh = || {
         let tracks = tracks(features, &pairs);
@@ -243,10 +247,11 @@ fn warn_of_missing(sparse: &Sparse, components: usize, job: &dyn Job) {
 }
 
 /// Sparse points for photos whose cameras are known. Cameras come back exactly as given, and so does their scale.
+/// Nothing here is random, so that the seed is not used.
 pub fn triangulate(
     input: &SfmInput,
     cameras: &[Camera],
-    options: &SfmOptions,
+    _options: &SfmOptions,
     job: &dyn Job,
 ) -> Result<Sparse, SfmError> {
     validate(input)?;
@@ -286,7 +291,6 @@ pub fn triangulate(
                 .into(),
         );
     }
-    let _ = options;
     Ok(sparse)
 }
 
@@ -311,7 +315,7 @@ fn posed_pairs(
                 let points = normalised(features, views, (*i, *j), &matches);
                 let agree = |c: &two_view::Match| sampson2(&e, c) < limit * limit;
                 let matches = matches.into_iter().zip(&points).filter(|(_, c)| agree(c)).map(|(m, _)| m).collect();
-                Pair { i: *i, j: *j, matches, essential: Some(e) }
+                Pair { i: *i, j: *j, matches, epipolar: e }
             })
             .collect();
         out.extend(found);

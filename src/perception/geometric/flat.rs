@@ -37,6 +37,13 @@ pub(crate) fn find(cloud: &Cloud, planes: &[Structural], on: &[Vec<u32>], metre:
         let Some(distance) = unlike(&grid, metre) else { continue };
         let mask = cleaned(&grid, &distance);
         for part in components(&mask, grid.width, grid.height) {
+            if std::env::var("PERC").is_ok() && part.len() > 20 {
+                let c = part.iter().fold(Vector3::zeros(), |s, c| {
+                    s + Vector3::from(cloud.positions[grid.voxels[*c].first().copied().unwrap_or(0) as usize].map(f64::from)) / part.len() as f64
+                });
+                eprintln!("{label} part {} at {:.2?} mean dist {:.1} {:?}", part.len(), c.as_slice(),
+                    part.iter().map(|i| distance[*i]).sum::<f64>() / part.len() as f64, judged(&grid, &part, &distance, cloud.voxel, metre));
+            }
             let Some(score) = judged(&grid, &part, &distance, cloud.voxel, metre) else { continue };
             let id = s.push(label, score);
             for c in part {
@@ -150,6 +157,7 @@ fn unlike(g: &Grid, metre: f64) -> Option<Vec<f64>> {
             }
         }
     }
+    if std::env::var("PERC").is_ok() { eprintln!("mode {mode:.1?} sigma {sigma:.3?} model0 {:.2?}", model.map(|m| m.x)); }
     Some((0..g.full.len()).map(|i| if g.full[i] { far(i, &model, &sigma) } else { 0.0 }).collect())
 }
 

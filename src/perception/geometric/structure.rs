@@ -14,6 +14,10 @@ pub(crate) struct Structural {
 
 /// Distance to a plane within which a voxel belongs to it or to a flat thing on it, metres.
 const THICK: f64 = 0.05;
+/// Distance to a plane within which even a voxel that faces another way is the plane, and distance behind it in which
+/// voxels are noise of the plane, metres.
+const TIGHT: f64 = 0.025;
+const BEHIND: f64 = 0.2;
 
 fn at(p: &[f32; 3]) -> Vector3<f64> {
     Vector3::from(p.map(f64::from))
@@ -83,10 +87,12 @@ pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Se
         let (q, n) = (at(p), at(&cloud.normals[v]));
         let mut best = (thick, None);
         for (i, w) in planes.iter().enumerate() {
-            let d = (w.plane.normal.dot(&q) - w.plane.offset).abs();
+            let signed = w.plane.normal.dot(&q) - w.plane.offset;
+            let d = if signed < 0.0 { -signed * thick / (BEHIND * metre) } else { signed };
             let r = q - w.plane.center;
             let inside = (0..2).all(|k| w.plane.axes[k].dot(&r).abs() < 0.5 * w.plane.extent[k] + 0.25 * metre);
-            if d < best.0 && inside && n.dot(&w.plane.normal) > 0.85 {
+            // Close to the plane and behind it normals are noise; farther in front they tell things from the plane.
+            if d < best.0 && inside && (signed < TIGHT * metre || n.dot(&w.plane.normal) > 0.85) {
                 best = (d, Some(i));
             }
         }

@@ -132,8 +132,11 @@ pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Optio
             rect = r;
         }
     }
-    if let Some(r) = wall_yaw(cloud, voxels, rect.size, metre).and_then(|y| at_yaw(&xy, quarter(y), TRIM)) {
-        rect = r;
+    if let Some(r) = own_yaw(cloud, voxels).and_then(|y| at_yaw(&xy, quarter(y), TRIM)) {
+        let flat = rect.size[0].min(rect.size[1]) < 2.0 * FLAT * metre;
+        if flat || r.size[0] * r.size[1] < 1.25 * rect.size[0] * rect.size[1] {
+            rect = r;
+        }
     }
     let mut z: Vec<f64> = points.iter().map(|p| p.z).collect();
     z.sort_by(f64::total_cmp);
@@ -161,11 +164,8 @@ pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Optio
     Some(Fitted { obb, stands, at_wall, voxels: voxels.to_vec() })
 }
 
-/// Yaw of a thing that is thin in one level direction: that of its own normals.
-fn wall_yaw(cloud: &Cloud, voxels: &[u32], size: [f64; 2], metre: f64) -> Option<f64> {
-    if size[0].min(size[1]) > 2.0 * FLAT * metre || size[0].max(size[1]) < 0.2 * metre {
-        return None;
-    }
+/// Yaw of a thing whose upright faces agree on one modulo a quarter turn.
+fn own_yaw(cloud: &Cloud, voxels: &[u32]) -> Option<f64> {
     let (mut sin, mut cos, mut n) = (0.0, 0.0, 0usize);
     for v in voxels {
         let q = cloud.normals[*v as usize];
@@ -174,7 +174,7 @@ fn wall_yaw(cloud: &Cloud, voxels: &[u32], size: [f64; 2], metre: f64) -> Option
             (sin, cos, n) = (sin + t.sin(), cos + t.cos(), n + 1);
         }
     }
-    (n * 2 > voxels.len() && f64::hypot(sin, cos) > 0.6 * n as f64).then(|| f64::atan2(sin, cos) / 4.0)
+    (n * 3 > voxels.len() && n > 50 && f64::hypot(sin, cos) > 0.6 * n as f64).then(|| f64::atan2(sin, cos) / 4.0)
 }
 
 /// Moves the lower face to what the thing stands on, and measures the thickness of a thing that lies on it.
@@ -234,7 +234,7 @@ fn back(input: &Input, around: &Surroundings, b: &mut Bounds, voxels: &[u32], ow
         let (inward, outward) =
             if flat { (b.size(axis) + 0.03 * metre, 0.06 * metre) } else { (0.04 * metre, HIDDEN_REACH * metre) };
         let behind = |v: &&u32| {
-            if facing(**v) > -0.9 {
+            if facing(**v) > -0.97 {
                 return false;
             }
             let q = b.local(&at(cloud, **v));
@@ -246,7 +246,7 @@ fn back(input: &Input, around: &Surroundings, b: &mut Bounds, voxels: &[u32], ow
             continue;
         }
         let Some(w) = median(wall) else { continue };
-        if (w - face) * sign > REACH * metre && !hidden(input, b, axis, face, w) {
+        if (w - face) * sign > 0.06 * metre && !hidden(input, b, axis, face, w) {
             continue;
         }
         let front: Vec<f64> =
@@ -279,7 +279,7 @@ fn hidden(input: &Input, b: &Bounds, axis: usize, face: f64, wall: f64) -> bool 
         let p = Point3::new(q[0] * c - q[1] * s, q[0] * s + q[1] * c, q[2]);
         let through = input.views.iter().zip(&input.cloud.surfaces).filter(|(v, surface)| {
             let seen = v.camera.resized(v.depth.width, v.depth.height).project(&p);
-            seen.is_some_and(|(x, y, z)| surface.test(x, y, z as f32, 0.03 * z as f32) == Some(false))
+            seen.is_some_and(|(x, y, z)| surface.test(x, y, z as f32, 0.01 * z as f32) == Some(false))
         });
         open += usize::from(through.take(2).count() == 2);
     }

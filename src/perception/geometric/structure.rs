@@ -38,6 +38,16 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<
     let mut out: Vec<Structural> = Vec::new();
     let mut floor_seen = false;
     for plane in planes {
+        // A second plane just in front of one that is known is made of the flat things on it, or of its noise.
+        let twin = |q: &Structural| {
+            let ahead = q.plane.normal.dot(&plane.center) - q.plane.offset;
+            q.plane.normal.dot(&plane.normal) > 0.9
+                && ahead.abs() < 2.0 * THICK * metre
+                && near(&q.plane, &plane, metre)
+        };
+        if out.iter().any(twin) {
+            continue;
+        }
         let up = plane.normal.z;
         let behind = |reach: f64| behind_share(cloud, &plane, metre, reach);
         let label = if up > 0.95 && plane.center.z < low - 0.2 * metre && !floor_seen && behind(0.0) < 0.1 {
@@ -55,6 +65,12 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<
     out
 }
 
+/// Whether the centre of `b` is within the extent of `a`, grown by half a metre.
+fn near(a: &Plane, b: &Plane, metre: f64) -> bool {
+    let r = b.center - a.center;
+    (0..2).all(|k| a.axes[k].dot(&r).abs() < 0.5 * (a.extent[k] + metre))
+}
+
 /// Voxels behind a plane, within its extent grown by `reach`, per inlier.
 fn behind_share(cloud: &Cloud, plane: &Plane, metre: f64, reach: f64) -> f64 {
     let half = plane.extent.map(|e| e * 0.5 + reach);
@@ -69,7 +85,8 @@ fn behind_share(cloud: &Cloud, plane: &Plane, metre: f64, reach: f64) -> f64 {
     count as f64 / plane.inliers.len().max(1) as f64
 }
 
-/// Labels the voxels of the structural planes and returns, per plane, the voxels on it. Planes with one label that face
+/// Labels the voxels of the structural planes and returns, per plane, the voxels on it that
+/// face as it does. Planes with one label that face
 /// the same way at the same offset are one segment.
 pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Segmentation) -> Vec<Vec<u32>> {
     let mut on = vec![Vec::new(); planes.len()];
@@ -97,8 +114,10 @@ pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Se
             }
         }
         if let Some(i) = best.1 {
-            on[i].push(v as u32);
             s.of[v] = ids[i];
+            if n.dot(&planes[i].plane.normal) > 0.85 {
+                on[i].push(v as u32);
+            }
         }
     }
     on

@@ -146,7 +146,26 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
             parent[ra.max(rb)] = ra.min(rb);
         }
     }
+    for leg in 0..parts.len() {
+        if let Some(top) = (0..parts.len())
+            .find(|t| root(&mut parent, *t) != root(&mut parent, leg) && is_leg(&parts[leg], &parts[*t], metre))
+        {
+            let (ra, rb) = (root(&mut parent, leg), root(&mut parent, top));
+            parent[ra.max(rb)] = ra.min(rb);
+        }
+    }
     (0..parts.len()).map(|p| root(&mut parent, p)).collect()
+}
+
+/// Whether something slender under a level surface, which reaches more than half its height, holds it up: the rest of a
+/// table's far legs is often hidden.
+fn is_leg(leg: &Part, top: &Part, metre: f64) -> bool {
+    let Some(l) = leg.footprint.filter(|l| l.size[0].max(l.size[1]) < 0.2 * metre) else { return false };
+    top.level
+        && leg.z[0] < 0.12 * metre
+        && leg.z[2] > 0.5 * top.z[1]
+        && leg.z[2] < top.z[1] + 0.03 * metre
+        && top.footprint.is_some_and(|t| inside(&l, &t, 0.06 * metre))
 }
 
 fn root(parent: &mut [usize], mut i: usize) -> usize {
@@ -162,15 +181,18 @@ fn stands_on(thing: &Part, support: &Part, voxel: f64, metre: f64) -> bool {
     if thing.z[0] < support.z[1] - 1.5 * voxel || thing.z[2] < support.z[1] + voxel {
         return false;
     }
+    inside(&t, &s, 0.04 * metre) && t.size[0] * t.size[1] < 0.6 * s.size[0] * s.size[1]
+}
+
+/// Whether the corners of one rectangle are in another one that is grown by `margin`.
+fn inside(t: &Rect, s: &Rect, margin: f64) -> bool {
     let (sin, cos) = s.yaw.sin_cos();
     let (ts, tc) = t.yaw.sin_cos();
-    let margin = 0.04 * metre;
-    let inside = [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().all(|(i, j)| {
+    [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().all(|(i, j)| {
         let (a, b) = (i * t.size[0], j * t.size[1]);
         let (x, y) = (t.center[0] + a * tc - b * ts - s.center[0], t.center[1] + a * ts + b * tc - s.center[1]);
         (x * cos + y * sin).abs() < 0.5 * s.size[0] + margin && (y * cos - x * sin).abs() < 0.5 * s.size[1] + margin
-    });
-    inside && t.size[0] * t.size[1] < 0.6 * s.size[0] * s.size[1]
+    })
 }
 
 /// Share of a thing's voxels that touch nothing else, 0..1.

@@ -38,6 +38,8 @@ const REACH: f64 = 0.12;
 const WALL_AREA: f64 = 0.5;
 /// Farthest that a hidden side is moved to a wall through space that no view sees into, metres.
 const HIDDEN_REACH: f64 = 0.5;
+/// Largest gap between the floor and the lowest point seen of a thing that stands on it, metres.
+const FLOATS: f64 = 0.85;
 /// Voxels of a surface that are enough to move a face to it.
 const ENOUGH: usize = 12;
 
@@ -150,6 +152,7 @@ pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Optio
     let own = |v: &u32| voxels.binary_search(v).is_ok();
     let stands = lower(cloud, around, &mut b, voxels, &own, metre);
     let at_wall = back(input, around, &mut b, voxels, &own);
+    let stands = stands.or_else(|| grounded(around, &mut b, at_wall, metre));
     for k in 0..3 {
         let missing = THINNEST * metre - b.size(k);
         if missing > 0.0 {
@@ -209,6 +212,17 @@ fn lower(
     }
     b.lo[2] = z;
     Some(Support { z, is_floor: z < around.floor + 0.08 * metre })
+}
+
+/// Things do not float: what touches neither a wall nor anything below it, and is low, stands on the floor on legs that
+/// the depth has missed.
+fn grounded(around: &Surroundings, b: &mut Bounds, at_wall: bool, metre: f64) -> Option<Support> {
+    let gap = b.lo[2] - around.floor;
+    let low = !at_wall && gap > 0.0 && gap < FLOATS * metre && b.hi[2] < 1.5 * metre;
+    low.then(|| {
+        b.lo[2] = around.floor;
+        Support { z: around.floor, is_floor: true }
+    })
 }
 
 /// Moves a side that nothing shows to the wall behind it, and measures the thickness of a thing that hangs on it.

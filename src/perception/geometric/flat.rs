@@ -6,8 +6,9 @@ use crate::geometry::planes::Plane;
 use crate::perception::cloud::Cloud;
 use nalgebra::{Matrix3, Vector3};
 
-/// Smallest area, square metres, and narrowest side, metres, of a flat thing.
+/// Smallest and largest area, square metres, and narrowest side, metres, of a flat thing.
 const LEAST_AREA: f64 = 0.03;
+const MOST_AREA: f64 = 6.0;
 const LEAST_SIDE: f64 = 0.1;
 /// Share of its smallest rectangle that a flat thing fills.
 const FILLS: f64 = 0.6;
@@ -230,7 +231,8 @@ pub(crate) fn components(mask: &[bool], w: usize, h: usize) -> Vec<Vec<usize>> {
 /// Score of a patch, or `None` for what is no flat thing: too small, too narrow, or ragged.
 fn judged(g: &Grid, part: &[usize], distance: &[f64], voxel: f64, metre: f64) -> Option<f64> {
     let area = part.len() as f64 * voxel * voxel;
-    if area < LEAST_AREA * metre * metre {
+    // What covers metres on end is another floor covering or a wall of another colour.
+    if area < LEAST_AREA * metre * metre || area > MOST_AREA * metre * metre {
         return None;
     }
     let points: Vec<[f64; 2]> = part.iter().map(|i| [(i % g.width) as f64, (i / g.width) as f64]).collect();

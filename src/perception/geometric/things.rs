@@ -116,8 +116,14 @@ fn grow(
             }
         }
         voxels.sort_unstable();
-        let part = Part::of(cloud, voxels, level);
+        let mut part = Part::of(cloud, voxels, level);
         if kept(&part) {
+            if level {
+                // Smoothed depth runs on from a table over what lies on it: that is not the table.
+                let flat = |v: &u32| (f64::from(cloud.positions[*v as usize][2]) - part.z[1]).abs() < 2.0 * cloud.voxel;
+                let voxels = part.voxels.iter().copied().filter(flat).collect();
+                part = Part::of(cloud, voxels, level);
+            }
             parts.push(part);
             let id = parts.len() as u32;
             parts[id as usize - 1].voxels.iter().for_each(|v| of[*v as usize] = id);

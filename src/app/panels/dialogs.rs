@@ -1,9 +1,10 @@
 //! What lies over the panels: welcome, help, the offer to make a scene, export.
 
 use crate::app::command::Command;
-use crate::app::export::FORMATS;
+use crate::app::export::{FORMATS, INCLUDES};
 use crate::app::shortcuts::{Action, TABLE, keys, tip};
-use eframe::egui::{Align2, Context, Grid, Key, Modal, RichText, TextEdit, Ui, Window};
+use crate::export::{Format, Include};
+use eframe::egui::{Align2, Context, Grid, Id, Key, Modal, RichText, TextEdit, Ui, Window};
 use std::path::{Path, PathBuf};
 
 /// Which of them are open.
@@ -12,30 +13,29 @@ pub(in crate::app) struct Dialogs {
     /// The table of keys.
     pub help: bool,
     offer: Option<(String, String)>,
-    export: Option<(usize, String)>,
+    export: Option<(Format, Include, String)>,
     path: String,
 }
 
 impl Dialogs {
     /// Offers to make a scene of photos or a video.
-    pub fn offer_run(&mut self, input: &Path) {
+    pub(in crate::app) fn offer_run(&mut self, input: &Path) {
         let name = input.file_stem().unwrap_or_default().to_string_lossy();
         let out = input.with_file_name(format!("{name}-scene"));
         self.offer = Some((input.display().to_string(), out.display().to_string()));
     }
 
     /// Asks for format and place.
-    pub fn ask_export(&mut self, scene: &Path) {
-        let format = self.export.as_ref().map_or(0, |e| e.0);
-        self.export = Some((format, scene.join("export").display().to_string()));
+    pub(in crate::app) fn ask_export(&mut self, scene: &Path) {
+        self.export = Some((Format::All, Include::Accepted, scene.join("export").display().to_string()));
     }
 
     /// Whether one of them wants the keyboard.
-    pub fn is_open(&self) -> bool {
+    pub(in crate::app) fn is_open(&self) -> bool {
         self.help || self.offer.is_some() || self.export.is_some()
     }
 
-    pub fn ui(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+    pub(in crate::app) fn ui(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         if self.is_open() && ctx.input(|i| i.key_pressed(Key::Escape)) {
             (self.help, self.offer, self.export) = (false, None, None);
         }
@@ -45,7 +45,7 @@ impl Dialogs {
     }
 
     /// What is seen before a scene is open.
-    pub fn welcome(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
+    pub(in crate::app) fn welcome(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
         ui.vertical_centered(|ui| {
             ui.add_space(ui.available_height() * 0.3);
             ui.heading("Holoscope");
@@ -64,9 +64,13 @@ impl Dialogs {
     }
 
     fn help(&mut self, ctx: &Context) {
-        Window::new("Keys and mouse").open(&mut self.help).anchor(Align2::CENTER_CENTER, [0.0, 0.0]).collapsible(false).resizable(false).show(
-            ctx,
-            |ui| {
+        Window::new("Keys and mouse")
+            .open(&mut self.help)
+            .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
+            .min_width(500.0)
+            .collapsible(false)
+            .resizable(false)
+            .show(ctx, |ui| {
                 Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
                     let mut told: Vec<Action> = Vec::new();
                     for (action, _, _, what) in TABLE {
@@ -82,14 +86,13 @@ impl Dialogs {
                 ui.label("3D: left drag turns, right or middle drag moves, the wheel zooms.");
                 ui.label("Click selects a box or a camera, click again the one behind it; double-click goes there.");
                 ui.label("Photo: the wheel zooms, dragging moves, a middle click fits it; click selects a mask.");
-            },
-        );
+            });
     }
 
     fn offer(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         let Some((input, scene)) = &mut self.offer else { return };
         let mut answer = None;
-        Modal::new("offer".into()).show(ctx, |ui| {
+        Modal::new(Id::unique("offer")).show(ctx, |ui| {
             ui.set_width(460.0);
             ui.heading("Make a scene?");
             ui.label("This is not a scene yet. Its photos can be made into one.");
@@ -120,14 +123,20 @@ impl Dialogs {
     }
 
     fn export(&mut self, ctx: &Context, out: &mut Vec<Command>) {
-        let Some((format, path)) = &mut self.export else { return };
+        let Some((format, include, path)) = &mut self.export else { return };
         let mut answer = None;
-        Modal::new("export".into()).show(ctx, |ui| {
+        Modal::new(Id::unique("export")).show(ctx, |ui| {
             ui.set_width(460.0);
             ui.heading("Export the reviewed scene");
-            for (k, (name, what)) in FORMATS.iter().enumerate() {
-                ui.radio_value(format, k, format!("{name}: {what}"));
+            for (f, what) in FORMATS {
+                ui.radio_value(format, f, what);
             }
+            ui.horizontal(|ui| {
+                ui.label("Instances");
+                for (i, what) in INCLUDES {
+                    ui.radio_value(include, i, what);
+                }
+            });
             ui.add_space(6.0);
             ui.horizontal(|ui| {
                 ui.label("Into");
@@ -144,7 +153,7 @@ impl Dialogs {
         });
         if let Some(yes) = answer {
             if yes {
-                out.push(Command::Export { format: *format, out: PathBuf::from(path.trim()) });
+                out.push(Command::Export { format: *format, include: *include, out: PathBuf::from(path.trim()) });
             }
             self.export = None;
         }

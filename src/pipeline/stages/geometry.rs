@@ -154,11 +154,7 @@ fn world_from_input(
         bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
     }
     let metric = bench.meta.units == "metres";
-    let metre = if metric {
-        1.0
-    } else {
-        estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps))
-    };
+    let metre = if metric { 1.0 } else { estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)) };
     let scale = Similarity { scale: 1.0 / metre, ..Similarity::identity() };
     let world = scale.after(&upright);
     if !metric {
@@ -201,11 +197,7 @@ fn points_by_view(sparse: &Sparse, frames: &[usize]) -> Vec<SparsePoint> {
 fn moved(sparse: &Sparse, world: &Similarity) -> Sparse {
     Sparse {
         cameras: sparse.cameras.iter().map(|c| c.as_ref().map(|c| world.camera(c))).collect(),
-        points: sparse
-            .points
-            .iter()
-            .map(|p| SparsePoint { position: world.point(&p.position), ..p.clone() })
-            .collect(),
+        points: sparse.points.iter().map(|p| SparsePoint { position: world.point(&p.position), ..p.clone() }).collect(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View, dense_depth};
 use crate::geometry::fusion::{FusedCloud, fuse};
 use crate::geometry::gravity::{estimate_metre, find_gravity};
-use crate::geometry::sfm::{SfmInput, SfmOptions, reconstruct, triangulate};
+use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangulate};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
 use crate::pipeline::{PosesMode, Stage, cache};
 use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
@@ -72,10 +72,14 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
             .iter()
             .filter_map(|f| f.given_c2w.map(|c2w| Camera { intrinsics: f.intrinsics, c2w }))
             .collect();
-        triangulate(&input, &cameras, &options, bench.job)?
+        triangulate(&input, &cameras, &options, bench.job)
     } else {
-        reconstruct(&input, &options, bench.job)?
+        reconstruct(&input, &options, bench.job)
     };
+    let sparse = sparse.map_err(|e| match e {
+        SfmError::Cancelled(e) => RunError::Cancelled(e),
+        reason => RunError::Sfm { input: capture.source.clone(), reason },
+    })?;
     bench.figure("registered", json!(sparse.registered().len()));
     bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
     bench.figure("sparse_points", json!(sparse.points.len()));

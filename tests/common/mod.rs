@@ -14,6 +14,7 @@ pub(crate) const HOLOSCOPE: &str = env!("CARGO_BIN_EXE_holoscope");
 /// Width of the bundled photos, and their focal length in pixels.
 const DEMO: (u32, f64) = (640, 525.0);
 
+#[allow(unused_macros, reason = "each test program uses a part of this")]
 /// Runs the program with arguments that may be text or paths, and waits for it.
 macro_rules! holoscope {
     ($($arg:expr),* $(,)?) => {

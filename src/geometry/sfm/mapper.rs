@@ -300,6 +300,15 @@ impl<'a> Mapper<'a> {
         self.adjust(&free, focal, limits, tick)
     }
 
+    /// Adjusts focal lengths and points; poses stay.
+    pub(super) fn adjust_focal(
+        &mut self,
+        limits: Limits,
+        tick: impl FnMut() -> Result<(), Cancelled>,
+    ) -> Result<(), Cancelled> {
+        self.adjust(&vec![false; self.views.len()], true, limits, tick)
+    }
+
     /// Adjusts photo `i` and the `neighbours` registered photos that share most points with it.
     pub(super) fn adjust_around(
         &mut self,

@@ -27,6 +27,7 @@ mod two_view;
 mod view;
 
 use crate::scene::{Camera, Cancelled, Intrinsics, Job, Sparse};
+use bundle::Limits;
 use features::{Features, detect};
 use graph::{Pair, Track, normalised, per_pixel, tracks, verified_pairs};
 use image::RgbImage;
@@ -246,7 +247,9 @@ fn warn_of_missing(sparse: &Sparse, components: usize, job: &dyn Job) {
     }
 }
 
-/// Sparse points for photos whose cameras are known. Cameras come back exactly as given, and so does their scale.
+/// Sparse points for photos whose cameras are known. Poses come back exactly as given, and so does their scale. So do
+/// intrinsics, unless other focal lengths fit poses and photos clearly better: depth is proportional to them, and a
+/// calibration of another day or another size is often off by a percent. Then they are refined, with a warning.
 /// Nothing here is random, so that the seed is not used.
 pub fn triangulate(
     input: &SfmInput,
@@ -284,7 +287,12 @@ pub fn triangulate(
     mapper.split(GIVEN);
     mapper.update_all(GIVEN);
     let mut sparse = outcome::collect(&mapper, &prepared.intrinsics, input);
-    sparse.cameras = cameras.iter().copied().map(Some).collect();
+    if let Some(better) = with_better_focal(mapper, &prepared.intrinsics, input, &sparse, job)? {
+        sparse = better;
+    }
+    for (found, given) in sparse.cameras.iter_mut().zip(cameras) {
+        *found = Some(Camera { intrinsics: found.map_or(given.intrinsics, |f| f.intrinsics), c2w: given.c2w });
+    }
     if sparse.points.is_empty() {
         job.warn(
             "no point could be triangulated from the given poses: the photos share too little, or the poses are wrong"
@@ -292,6 +300,48 @@ pub fn triangulate(
         );
     }
     Ok(sparse)
+}
+
+/// Least relative change of a focal length that is worth making to given intrinsics.
+const FOCAL_CHANGE: f64 = 0.003;
+/// Part of the mean reprojection error that must remain at most for given focal lengths to be replaced.
+const FOCAL_GAIN: f64 = 0.95;
+/// Adjustments of the focal length; between them observations are judged anew.
+const FOCAL_ROUNDS: usize = 3;
+const FOCAL_LIMITS: Limits = Limits { steps: 10, tolerance: 1e-4 };
+
+/// The same points with focal lengths refined against the given poses; `None` where that gains little.
+fn with_better_focal(
+    mut mapper: Mapper,
+    working: &[Intrinsics],
+    input: &SfmInput,
+    given: &Sparse,
+    job: &dyn Job,
+) -> Result<Option<Sparse>, Cancelled> {
+    for _ in 0..FOCAL_ROUNDS {
+        mapper.adjust_focal(FOCAL_LIMITS, || job.tick(950, 1000))?;
+        mapper.update_all(GIVEN);
+    }
+    let found = outcome::collect(&mapper, working, input);
+    let change = |(found, own): (&Option<Camera>, &Intrinsics)| {
+        found.map_or(0.0, |c| (c.intrinsics.fx / own.fx - 1.0).abs().max((c.intrinsics.fy / own.fy - 1.0).abs()))
+    };
+    let most = found.cameras.iter().zip(input.intrinsics).map(change).fold(0.0, f64::max);
+    let (before, after) = (given.mean_reprojection_error(), found.mean_reprojection_error());
+    // An error that falls because fewer observations are left is no gain.
+    let kept = found.points.iter().map(|p| p.track.len()).sum::<usize>();
+    let had = given.points.iter().map(|p| p.track.len()).sum::<usize>();
+    if most < FOCAL_CHANGE || after > FOCAL_GAIN * before || kept < had {
+        return Ok(None);
+    }
+    if let (Some(Some(c)), Some(own)) = (found.cameras.first(), input.intrinsics.first()) {
+        job.warn(format!(
+            "the given focal length {:.1} px does not fit the given poses: {:.1} px does (reprojection error {after:.2} px, \
+             was {before:.2}), and is used",
+            own.fx, c.intrinsics.fx
+        ));
+    }
+    Ok(Some(found))
 }
 
 /// Matches that agree with the epipolar geometry of the given poses.

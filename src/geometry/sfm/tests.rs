@@ -147,6 +147,21 @@ fn given_cameras_come_back_as_given_with_points_on_the_walls() {
 }
 
 #[test]
+fn a_wrong_given_focal_length_is_found_out_and_the_poses_stay() {
+    let truth = cameras(6);
+    let images: Vec<RgbImage> = truth.iter().map(photo).collect();
+    // Given as 3 % too long; the photos were taken with 210 px.
+    let wrong = Intrinsics { fx: 216.3, fy: 216.3, ..truth[0].intrinsics };
+    let given: Vec<Camera> = truth.iter().map(|c| Camera { intrinsics: wrong, ..*c }).collect();
+    let input = SfmInput { images: &gather(&images), intrinsics: &[wrong; 6], intrinsics_known: true };
+    let sparse = triangulate(&input, &given, &SfmOptions::default(), &Quiet).unwrap();
+    for (found, truth) in sparse.cameras.iter().flatten().zip(&truth) {
+        assert_eq!(found.c2w, truth.c2w);
+        assert!((found.intrinsics.fx - 210.0).abs() < 1.0, "{:?}", found.intrinsics);
+    }
+}
+
+#[test]
 fn what_cannot_work_says_why() {
     let white = RgbImage::from_pixel(200, 150, Rgb([255; 3]));
     let k = Intrinsics::guess(200, 150);

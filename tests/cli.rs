@@ -115,6 +115,31 @@ fn stdout_is_the_result_and_stderr_the_progress() {
     assert!(holoscope!["models"].ok().out.contains("masks"));
 }
 
+/// `holoscope ... | head`: a reader that goes away is no failure. A disk that is full is one.
+#[test]
+#[cfg(target_os = "linux")]
+fn nobody_has_to_read_to_the_end() {
+    let dir = temp();
+    photos(&dir.path().join("photos"), &[160; 3]);
+    // The pipe is closed before the program writes to it.
+    let script = r#"{ sleep 0.3; "$HOLOSCOPE" "$@"; echo $? >"$D/code"; } 2>"$D/said" | true"#;
+    let cut_off = |script: &str, args: &[&str]| {
+        let mut sh = Command::new("sh");
+        sh.args(["-c", script, "sh"]).args(args).env("HOLOSCOPE", common::HOLOSCOPE).env("D", dir.path());
+        common::Ran::of(sh.current_dir(dir.path()));
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+        (read("code"), read("said"))
+    };
+    assert_eq!(cut_off(script, &["models"]), ("0\n".into(), String::new()));
+    let stderr_too = script.replace(r#"2>"$D/said""#, "2>&1");
+    let run = ["run", "photos", "--out", "scene", "--until", "frames"];
+    assert_eq!(cut_off(&stderr_too, &run).0, "0\n");
+    assert_eq!(state(&dir.path().join("scene"), "frames"), "done");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ran = common::Ran::of(common::program().arg("models").stdout(full));
+    ran.fails(&["stdout", "No space left"]);
+}
+
 #[test]
 fn input_that_is_no_capture_is_one_sentence() {
     let dir = temp();

@@ -3,6 +3,7 @@
 mod cli;
 
 use clap::Parser as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -11,7 +12,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // One sentence: the causes are part of each error's own message.
-            eprintln!("holoscope: {error}");
+            let _ = writeln!(std::io::stderr(), "holoscope: {error}");
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
+use common::HOLOSCOPE;
 use holoscope::review::{Review, Reviewed, Verdict};
 use holoscope::scene::folder::{SceneFolder, SceneMeta, StageRecord, VERSION};
 use holoscope::scene::{
@@ -17,7 +20,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const HOLOSCOPE: &str = env!("CARGO_BIN_EXE_holoscope");
 const LABELS: [&str; 4] = ["armchair", "bookshelf", "cupboard", "desk"];
 /// Two cores with software OpenGL and other tests beside it are slow to open a window.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -70,9 +72,22 @@ struct Window {
 }
 
 impl Window {
+    /// Opens a scene and waits until it can be reviewed.
     fn open(display: &str, scene: &Path, config: &Path) -> Self {
+        let window = Self::show(display, scene, config);
+        wait_for("the window is ready: the review holds the scene's lock", || {
+            let lock = std::fs::File::open(scene.join("review.lock")).ok()?;
+            matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)).then_some(())
+        });
+        sleep(Duration::from_secs(2));
+        window
+    }
+
+    /// Starts the program on a path, in the folder that holds it, and waits for its window.
+    fn show(display: &str, path: &Path, config: &Path) -> Self {
         let process = Command::new(HOLOSCOPE)
-            .arg(scene)
+            .arg(path)
+            .current_dir(path.parent().unwrap())
             .env("DISPLAY", display)
             .env_remove("WAYLAND_DISPLAY")
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
@@ -90,11 +105,6 @@ impl Window {
         });
         // There is no window manager to give it the focus.
         window.xdotool(&["windowfocus", &window.id]).expect("the window takes the focus");
-        wait_for("the window is ready: the review holds the scene's lock", || {
-            let lock = std::fs::File::open(scene.join("review.lock")).ok()?;
-            matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)).then_some(())
-        });
-        sleep(Duration::from_secs(2));
         window
     }
 
@@ -154,13 +164,39 @@ fn with(items: &BTreeMap<u32, Reviewed>, is: impl Fn(&Reviewed) -> bool) -> Vec<
     items.values().filter(|r| is(r)).map(|r| r.instance.id).collect()
 }
 
+/// Whether the tools are there; says which is not.
+fn can_drive_a_window() -> bool {
+    let missing = ["Xvfb", "xdotool"].into_iter().find(|tool| !has(tool));
+    if let Some(tool) = missing {
+        println!("skipped: {tool} is not installed");
+    }
+    missing.is_none()
+}
+
+/// Photos given to the window are processed behind it; what was finished when it is killed is kept.
+#[test]
+fn photos_are_processed_behind_the_window() {
+    if !can_drive_a_window() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (input, scene) = (dir.path().join("photos"), dir.path().join("photos-scene"));
+    common::photos(&input, &[256; 4]);
+    let (_server, display) = start_xvfb();
+    let window = Window::show(&display, &input, &dir.path().join("config"));
+    let done = |stage| scene.join("scene.json").is_file() && common::state(&scene, stage) == "done";
+    wait_for("the window has made the depth", || done("depth").then_some(()));
+    window.kill();
+    let again =
+        common::Ran::of(common::program().arg("run").arg(&input).arg("--out").arg(&scene).args(["--until", "depth"]));
+    let again = again.ok();
+    assert_eq!(again.err.matches("kept from the last run").count(), 3, "{again:?}");
+}
+
 #[test]
 fn decisions_made_with_keys_last_and_are_exported() {
-    for tool in ["Xvfb", "xdotool"] {
-        if !has(tool) {
-            println!("skipped: {tool} is not installed");
-            return;
-        }
+    if !can_drive_a_window() {
+        return;
     }
     let dir = tempfile::tempdir().unwrap();
     let scene = dir.path().join("scene");

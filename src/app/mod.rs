@@ -1,6 +1,6 @@
 //! The window: 3D view, photos, instances, review. The only room that knows egui and OpenGL.
 //!
-//! Panels read the [model](model) and push [commands](command); the window carries those out after the frame.
+//! Panels read the model and push commands; the window carries those out after the frame.
 //! Facts are in the scene folder, decisions in its `review.jsonl`, and how one looks at it in the user's configuration
 //! folder.
 

@@ -143,11 +143,11 @@ impl Model {
 
     /// Shows a photo.
     pub(super) fn show_photo(&mut self, photo: usize) {
-        if let Some(p) = self.photos.get(photo) {
-            if self.view.photo.as_deref() != Some(p.stem.as_str()) {
-                self.view.photo = Some(p.stem.clone());
-                self.mask_stamp += 1;
-            }
+        if let Some(p) = self.photos.get(photo)
+            && self.view.photo.as_deref() != Some(p.stem.as_str())
+        {
+            self.view.photo = Some(p.stem.clone());
+            self.mask_stamp += 1;
         }
     }
 

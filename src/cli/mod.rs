@@ -1,5 +1,23 @@
 //! Commands and their options.
 
+/// As that of std, but a reader that has gone (`| head`) is no fault, and a full disk is an error of the caller.
+macro_rules! print {
+    ($($text:tt)*) => { $crate::cli::write_out(format_args!($($text)*))? };
+}
+
+/// As [`print!`], with the end of a line.
+macro_rules! println {
+    ($($text:tt)*) => { print!("{}\n", format_args!($($text)*)) };
+}
+
+/// As that of std, but nobody has to listen: a run goes on when its stderr is closed.
+macro_rules! eprintln {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod demo;
 mod progress;
 mod report;
@@ -11,6 +29,7 @@ use holoscope::app::{self, Open};
 use holoscope::export::{Format, Include};
 use holoscope::pipeline::RunOptions;
 use holoscope::scene::folder::SceneFolder;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 /// Photos of a place in, a labelled and reviewed 3D scene out.
@@ -120,6 +139,15 @@ struct Print {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Writes a part of the result to stdout.
+fn write_out(text: std::fmt::Arguments) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_fmt(text).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => bail!("cannot write the result to stdout: {e}"),
+        _ => Ok(()),
+    }
 }
 
 impl Cli {

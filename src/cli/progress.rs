@@ -19,7 +19,9 @@ impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {percent:>3} % {elapsed} (about {eta} left)") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{msg:10} {bar:40} {percent:>3} % {elapsed} (about {eta} left)")
+            {
                 bar.set_style(style);
             }
             bar

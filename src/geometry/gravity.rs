@@ -92,7 +92,7 @@ fn upright(planes: &[Plane], points: usize, camera_up: &Vector3<f64>) -> Vector3
         let weight = p.inliers.len() as f64 / points.max(1) as f64;
         let tilt = p.normal.angle(camera_up).to_degrees();
         let nn = p.normal * p.normal.transpose();
-        if tilt < 20.0 || tilt > 160.0 {
+        if !(20.0..=160.0).contains(&tilt) {
             m += (Matrix3::identity() - nn) * weight;
         } else if (70.0..110.0).contains(&tilt) {
             m += nn * weight;

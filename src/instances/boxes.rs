@@ -134,10 +134,10 @@ pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Optio
     let points: Vec<Vector3<f64>> = voxels.iter().map(|v| at(cloud, *v)).collect();
     let xy: Vec<[f64; 2]> = points.iter().map(|p| [p.x, p.y]).collect();
     let mut rect = smallest(&xy, TRIM)?;
-    if let Some(r) = around.grid.and_then(|g| at_yaw(&xy, quarter(g), TRIM)) {
-        if r.size[0] * r.size[1] < 1.03 * rect.size[0] * rect.size[1] || quarter(r.yaw - rect.yaw).abs() < 0.035 {
-            rect = r;
-        }
+    if let Some(r) = around.grid.and_then(|g| at_yaw(&xy, quarter(g), TRIM))
+        && (r.size[0] * r.size[1] < 1.03 * rect.size[0] * rect.size[1] || quarter(r.yaw - rect.yaw).abs() < 0.035)
+    {
+        rect = r;
     }
     if let Some(r) = own_yaw(cloud, voxels).and_then(|y| at_yaw(&xy, quarter(y), TRIM)) {
         let flat = rect.size[0].min(rect.size[1]) < 2.0 * FLAT * metre;

@@ -49,10 +49,8 @@ impl Vlm {
         let key = std::env::var("OPENAI_API_KEY").ok().filter(|k| !k.is_empty());
         let mut vlm = Self { base: url.trim_end_matches('/').to_owned(), model: String::new(), key, agent };
         let models = vlm.exchange("models", None)?;
-        vlm.model = models["data"][0]["id"]
-            .as_str()
-            .ok_or_else(|| vlm.refused("the server lists no model".into()))?
-            .to_owned();
+        vlm.model =
+            models["data"][0]["id"].as_str().ok_or_else(|| vlm.refused("the server lists no model".into()))?.to_owned();
         Ok(vlm)
     }
 
@@ -140,7 +138,12 @@ fn data_url(picture: &RgbImage) -> Result<String, VlmError> {
     let long = picture.width().max(picture.height());
     let scaled = (long > LONG_SIDE).then(|| {
         let to = |side: u32| (side * LONG_SIDE / long).max(1);
-        image::imageops::resize(picture, to(picture.width()), to(picture.height()), image::imageops::FilterType::Triangle)
+        image::imageops::resize(
+            picture,
+            to(picture.width()),
+            to(picture.height()),
+            image::imageops::FilterType::Triangle,
+        )
     });
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 90).encode_image(scaled.as_ref().unwrap_or(picture))?;
@@ -163,7 +166,8 @@ mod tests {
                 .map(|(status, body)| {
                     let (mut stream, _) = listener.accept().unwrap();
                     let request = read_request(&mut stream);
-                    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                    let head =
+                        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
                     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
                     request
                 })
@@ -201,12 +205,18 @@ mod tests {
         assert_eq!(vlm.ask("what is it?", &[RgbImage::new(8, 6)], 64).unwrap(), "a red chair");
         let requests = server.join().unwrap();
         assert!(requests[0].starts_with("GET /v1/models"));
-        assert!(requests[2].starts_with("POST /v1/chat/completions") && requests[2].contains("data:image/jpeg;base64,"));
+        assert!(
+            requests[2].starts_with("POST /v1/chat/completions") && requests[2].contains("data:image/jpeg;base64,")
+        );
     }
 
     #[test]
     fn refusals_are_told_in_the_servers_words() {
-        for body in [r#"{"error":{"message":"no vision","code":"x"}}"#, r#"[{"error":{"message":"no vision"}}]"#, r#"{"error":"no vision"}"#] {
+        for body in [
+            r#"{"error":{"message":"no vision","code":"x"}}"#,
+            r#"[{"error":{"message":"no vision"}}]"#,
+            r#"{"error":"no vision"}"#,
+        ] {
             let (url, server) = serve(vec![("400 Bad", body)]);
             let error = Vlm::connect(&url).err().unwrap().to_string();
             assert!(error.contains("no vision") && error.contains("--vlm") && error.contains("400"), "{error}");

@@ -26,7 +26,8 @@ pub(super) fn write_dense(folder: &SceneFolder, stem: &str, dense: &DenseDepth) 
 /// Reads what [`write_dense`] wrote.
 pub(super) fn read_dense(folder: &SceneFolder, stem: &str) -> Result<DenseDepth, FolderError> {
     let path = dense_path(folder, stem);
-    let bytes = std::fs::read(&path).map_err(|source| FolderError::Io { action: "read", path: path.clone(), source })?;
+    let bytes =
+        std::fs::read(&path).map_err(|source| FolderError::Io { action: "read", path: path.clone(), source })?;
     let number = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
     let (width, height) = (number(0), number(4));
     let pixels = width as usize * height as usize;

@@ -25,10 +25,15 @@ pub enum RunError {
     Folder(#[from] FolderError),
     /// The input cannot be used.
     #[error(transparent)]
-    Input(#[from] crate::input::InputError),
+    Input(crate::input::InputError),
     /// No poses.
-    #[error(transparent)]
-    Sfm(#[from] crate::geometry::sfm::SfmError),
+    #[error("{}: {reason}", .input.display())]
+    Sfm {
+        /// The photos.
+        input: PathBuf,
+        /// Why.
+        reason: crate::geometry::sfm::SfmError,
+    },
     /// The splats cannot be read or written.
     #[error(transparent)]
     Ply(#[from] crate::splat::PlyError),
@@ -89,6 +94,15 @@ impl From<crate::instances::DescribeError> for RunError {
         match e {
             crate::instances::DescribeError::Cancelled(e) => Self::Cancelled(e),
             crate::instances::DescribeError::Vlm(e) => Self::Vlm(e),
+        }
+    }
+}
+
+impl From<crate::input::InputError> for RunError {
+    fn from(e: crate::input::InputError) -> Self {
+        match e {
+            crate::input::InputError::Cancelled(e) => Self::Cancelled(e),
+            e => Self::Input(e),
         }
     }
 }

@@ -52,7 +52,8 @@ impl SceneView {
     /// are moved by the similarity that brings those onto the scene's own; else they are taken to be in its world.
     pub fn cameras_of(&self, path: &Path, job: &dyn Job) -> Result<Vec<(String, Camera)>, FolderError> {
         let malformed = |reason: String| FolderError::Malformed { path: path.to_owned(), reason };
-        let text = std::fs::read(path).map_err(|source| FolderError::Io { action: "read", path: path.to_owned(), source })?;
+        let text =
+            std::fs::read(path).map_err(|source| FolderError::Io { action: "read", path: path.to_owned(), source })?;
         let file: CameraFile = serde_json::from_slice(&text).map_err(|e| malformed(e.to_string()))?;
         if !file.intrinsics.is_plausible() {
             return Err(malformed("its intrinsics are not those of a camera".into()));
@@ -75,7 +76,10 @@ impl SceneView {
         let extent = to.iter().map(|p| (p - to[0]).norm()).fold(0.0, f64::max);
         let worst = from.iter().zip(&to).map(|(a, b)| (world.point(a) - b).norm()).fold(0.0, f64::max);
         if worst > WORST_ALIGNMENT * extent {
-            job.warn(format!("the cameras name {} photos of the scene but do not fit its poses: taken as they are", to.len()));
+            job.warn(format!(
+                "the cameras name {} photos of the scene but do not fit its poses: taken as they are",
+                to.len()
+            ));
             return Similarity::identity();
         }
         world

@@ -94,19 +94,20 @@ pub(super) struct Worker {
 impl Worker {
     fn work(&self, input: &std::path::Path, out: &std::path::Path, options: &RunOptions) {
         let current = Mutex::new(Stage::Frames);
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads)
-            .build()
-        {
-            Ok(pool) => pool.install(|| Run::new(self, input, out, options, &current)?.all()),
-            Err(e) => Err(RunError::Threads(e.to_string())),
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            match rayon::ThreadPoolBuilder::new().num_threads(options.threads).build() {
+                Ok(pool) => pool.install(|| Run::new(self, input, out, options, &current)?.all()),
+                Err(e) => Err(RunError::Threads(e.to_string())),
+            }
         }));
         let stage = *current.lock().unwrap_or_else(PoisonError::into_inner);
         self.say(match outcome {
             Ok(Ok(())) => Message::Finished,
             Ok(Err(RunError::Cancelled(_))) => Message::Cancelled,
             Ok(Err(e)) => Message::StageFailed { stage, error: e.to_string() },
-            Err(panic) => Message::StageFailed { stage, error: format!("a fault in the program: {}", panic_text(&*panic)) },
+            Err(panic) => {
+                Message::StageFailed { stage, error: format!("a fault in the program: {}", panic_text(&*panic)) }
+            }
         });
     }
 

@@ -47,9 +47,8 @@ impl Gaussians {
     /// Axis-aligned bounds of the centres, `None` when empty.
     pub fn bounds(&self) -> Option<(Point3<f32>, Point3<f32>)> {
         let first = self.means.first()?;
-        let fold = |f: fn(f32, f32) -> f32| {
-            self.means.iter().fold(*first, |a, m| std::array::from_fn(|k| f(a[k], m[k])))
-        };
+        let fold =
+            |f: fn(f32, f32) -> f32| self.means.iter().fold(*first, |a, m| std::array::from_fn(|k| f(a[k], m[k])));
         Some((Point3::from(fold(f32::min)), Point3::from(fold(f32::max))))
     }
 }

@@ -45,9 +45,8 @@ impl OrientedBox {
     }
 
     /// The twelve edges, as pairs of indices into [`Self::corners`].
-    pub const EDGES: [(usize, usize); 12] = [
-        (0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7), (6, 7),
-    ];
+    pub const EDGES: [(usize, usize); 12] =
+        [(0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7), (6, 7)];
 
     /// World point in box axes, relative to the centre.
     pub fn to_local(&self, p: &Point3<f64>) -> Vector3<f64> {
@@ -177,13 +176,12 @@ mod tests {
     }
 
     fn any_box() -> impl Strategy<Value = OrientedBox> {
-        (prop::array::uniform3(-0.5..0.5f64), prop::array::uniform3(0.2..1.5f64), prop::array::uniform3(-3.0..3.0f64)).prop_map(
-            |(c, s, r)| OrientedBox {
+        (prop::array::uniform3(-0.5..0.5f64), prop::array::uniform3(0.2..1.5f64), prop::array::uniform3(-3.0..3.0f64))
+            .prop_map(|(c, s, r)| OrientedBox {
                 center: Point3::from(c),
                 size: Vector3::from(s),
                 rotation: UnitQuaternion::from_euler_angles(r[0], r[1], r[2]),
-            },
-        )
+            })
     }
 
     proptest! {

@@ -62,7 +62,8 @@ impl Similarity {
         if !(var > 1e-18) {
             return None;
         }
-        let cov = from.iter().zip(to).map(|(a, b)| (b.coords - mb) * (a.coords - ma).transpose()).sum::<Matrix3<f64>>() / n;
+        let cov =
+            from.iter().zip(to).map(|(a, b)| (b.coords - mb) * (a.coords - ma).transpose()).sum::<Matrix3<f64>>() / n;
         let svd = cov.svd(true, true);
         let (u, vt) = (svd.u?, svd.v_t?);
         let mut d = Matrix3::identity();

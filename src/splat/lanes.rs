@@ -91,8 +91,8 @@ impl F8 {
             let p = 1.540_353e-4f32
                 .mul_add(f, 1.333_355_8e-3)
                 .mul_add(f, 9.618_129e-3)
-                .mul_add(f, 5.550_410_9e-2)
-                .mul_add(f, 2.402_265_1e-1)
+                .mul_add(f, 5.550_411e-2)
+                .mul_add(f, 2.402_265e-1)
                 .mul_add(f, 6.931_472e-1)
                 .mul_add(f, 1.0);
             r[i] = f32::from_bits(p.to_bits().wrapping_add(t.to_bits() << 23));

@@ -28,7 +28,8 @@ pub fn seed(
     let n = positions.len().min(normals.len()).min(colors.len()).min(spacing.len());
     let mut g = Gaussians { sh_degree, ..Gaussians::default() };
     for i in 0..n {
-        if !positions[i].iter().chain(&normals[i]).all(|v| v.is_finite()) || !(spacing[i] > 0.0 && spacing[i] < 1e15) {
+        let finite = positions[i].iter().chain(&normals[i]).all(|v| v.is_finite());
+        if !(finite && spacing[i] > 0.0 && spacing[i] < 1e15) {
             continue;
         }
         let wide = (spacing[i] * IN_PLANE).max(1e-12).ln();

@@ -86,10 +86,10 @@ impl PhotoPanel {
         let whole = Rect::from_min_max(on([0.0, 0.0]), on(size));
         let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         painter.image(texture.id(), whole, uv, Color32::WHITE);
-        if model.view.shown.masks {
-            if let Some(masks) = self.mask_texture(ui, model, index) {
-                painter.image(masks, whole, uv, Color32::WHITE);
-            }
+        if model.view.shown.masks
+            && let Some(masks) = self.mask_texture(ui, model, index)
+        {
+            painter.image(masks, whole, uv, Color32::WHITE);
         }
         if model.view.shown.boxes {
             boxes(&painter, model, index, size, &placed);

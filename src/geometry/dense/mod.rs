@@ -162,7 +162,12 @@ fn run_pass(prepared: &[Prepared], before: &[Field], i: usize, number: usize, pa
         matcher.score(&mut field);
     }
     for sweep in 0..pass.sweeps {
-        matcher.sweep(&mut field, (sweep + number) % 2 == 0, pass.perturb * f32::powi(0.5, sweep as i32), &mut rng);
+        matcher.sweep(
+            &mut field,
+            (sweep + number).is_multiple_of(2),
+            pass.perturb * f32::powi(0.5, sweep as i32),
+            &mut rng,
+        );
     }
     if pass.level == 0 {
         edges::sharpen(level, &mut field);

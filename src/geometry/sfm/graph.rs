@@ -103,7 +103,7 @@ fn verified_pair(
     let points = normalised(features, views, (i, j), &matches);
     let fit = verify(&points, known, EPIPOLAR_LIMIT * per_pixel(views, i, j), mix(seed, i, j))?;
     let matches: Vec<(u32, u32)> = fit.inliers.iter().map(|k| matches[*k]).collect();
-    (matches.len() >= MIN_MATCHES).then(|| Pair { i, j, matches, epipolar: fit.model })
+    (matches.len() >= MIN_MATCHES).then_some(Pair { i, j, matches, epipolar: fit.model })
 }
 
 /// One point of the scene as photos see it.

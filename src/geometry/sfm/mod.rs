@@ -1,7 +1,7 @@
 //! Structure from motion: photos to cameras and sparse points.
 //!
-//! Features and matches: [`features`], [`matching`]. Two photos: [`two_view`]. Tracks: [`graph`]. Growing a reconstruction
-//! photo by photo: [`incremental`], on the state in [`mapper`]. Everything is deterministic for a seed, whatever the number
+//! Features and matches: `features`, `matching`. Two photos: `two_view`. Tracks: `graph`. Growing a reconstruction
+//! photo by photo: `incremental`, on the state in `mapper`. Everything is deterministic for a seed, whatever the number
 //! of threads.
 
 mod bundle;

@@ -86,7 +86,7 @@ fn cameras(n: usize) -> Vec<Camera> {
         .collect()
 }
 
-fn gather<'a>(images: &'a [RgbImage]) -> Vec<&'a RgbImage> {
+fn gather(images: &[RgbImage]) -> Vec<&RgbImage> {
     images.iter().collect()
 }
 

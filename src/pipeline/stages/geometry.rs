@@ -4,7 +4,7 @@ use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View, dense_depth};
 use crate::geometry::fusion::{FusedCloud, fuse};
 use crate::geometry::gravity::{estimate_metre, find_gravity};
-use crate::geometry::sfm::{SfmInput, SfmOptions, reconstruct, triangulate};
+use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangulate};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
 use crate::pipeline::{PosesMode, Stage, cache};
 use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
@@ -72,10 +72,14 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
             .iter()
             .filter_map(|f| f.given_c2w.map(|c2w| Camera { intrinsics: f.intrinsics, c2w }))
             .collect();
-        triangulate(&input, &cameras, &options, bench.job)?
+        triangulate(&input, &cameras, &options, bench.job)
     } else {
-        reconstruct(&input, &options, bench.job)?
+        reconstruct(&input, &options, bench.job)
     };
+    let sparse = sparse.map_err(|e| match e {
+        SfmError::Cancelled(e) => RunError::Cancelled(e),
+        reason => RunError::Sfm { input: capture.source.clone(), reason },
+    })?;
     bench.figure("registered", json!(sparse.registered().len()));
     bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
     bench.figure("sparse_points", json!(sparse.points.len()));
@@ -154,11 +158,7 @@ fn world_from_input(
         bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
     }
     let metric = bench.meta.units == "metres";
-    let metre = if metric {
-        1.0
-    } else {
-        estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps))
-    };
+    let metre = if metric { 1.0 } else { estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)) };
     let scale = Similarity { scale: 1.0 / metre, ..Similarity::identity() };
     let world = scale.after(&upright);
     if !metric {
@@ -201,11 +201,7 @@ fn points_by_view(sparse: &Sparse, frames: &[usize]) -> Vec<SparsePoint> {
 fn moved(sparse: &Sparse, world: &Similarity) -> Sparse {
     Sparse {
         cameras: sparse.cameras.iter().map(|c| c.as_ref().map(|c| world.camera(c))).collect(),
-        points: sparse
-            .points
-            .iter()
-            .map(|p| SparsePoint { position: world.point(&p.position), ..p.clone() })
-            .collect(),
+        points: sparse.points.iter().map(|p| SparsePoint { position: world.point(&p.position), ..p.clone() }).collect(),
     }
 }
 

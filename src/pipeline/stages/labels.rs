@@ -75,7 +75,8 @@ fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunE
             perception::geometric::segment(&cloud, views, METRE, bench.options.seed, bench.job)?
         }
     };
-    let source = bench.options.masks.as_ref().map_or("embedded geometric segmenter".into(), |p| p.display().to_string());
+    let source =
+        bench.options.masks.as_ref().map_or("embedded geometric segmenter".into(), |p| p.display().to_string());
     bench.meta.models.retain(|m| !m.starts_with("masks: "));
     bench.meta.models.push(format!("masks: {source}"));
     for (view, masks) in views.iter().zip(&masks) {

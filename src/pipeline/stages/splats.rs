@@ -5,9 +5,9 @@ use crate::geometry::dense::View;
 use crate::geometry::fusion::fuse;
 use crate::geometry::raster::render_mesh_depth;
 use crate::geometry::tsdf::{TsdfOptions, tsdf_mesh};
+use crate::pipeline::Stage;
 use crate::pipeline::live::TrainPoint;
 use crate::pipeline::run::{Bench, Run, RunError};
-use crate::pipeline::Stage;
 use crate::scene::{Camera, Capture, DepthMap, Gaussians, Job as _, TriMesh};
 use crate::splat::{self, TrainOptions, TrainView, Trainer};
 use rayon::prelude::*;
@@ -49,7 +49,7 @@ pub(in crate::pipeline) fn splats(
 fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -> Result<Arc<Gaussians>, RunError> {
     let views = geometry.views(capture);
     let every = bench.options.holdout.map(|k| k as usize);
-    let held_out = |i: usize| every.is_some_and(|k| geometry.frames[i] % k == 0);
+    let held_out = |i: usize| every.is_some_and(|k| geometry.frames[i].is_multiple_of(k));
     let train_views: Vec<TrainView> = views
         .iter()
         .zip(&geometry.depths)

@@ -237,9 +237,8 @@ pub(super) fn normal(view: &View, g: &Gaussians, i: usize) -> [f32; 3] {
 pub(super) fn backward(view: &View, g: &Gaussians, degree: usize, s: &Splat, sums: &PairGradient) -> Gradient {
     let i = s.id as usize;
     let Some(geo) = geometry(view, g, i) else { return Gradient::default() };
-    let mut out = Gradient::default();
     // alpha = opacity exp(-q / 2), so d/d opacity = -2 (d/dq) / opacity, and d opacity / d logit = o (1 - o).
-    out.opacity_logit = -2.0 * sums.q * (1.0 - s.opacity);
+    let mut out = Gradient { opacity_logit: -2.0 * sums.q * (1.0 - s.opacity), ..Gradient::default() };
     let by_center = [
         -2.0 * (s.ca * sums.q1[0] + s.cb * sums.q1[1]) - s.slope[0] * sums.depth[0],
         -2.0 * (s.cb * sums.q1[0] + s.cc * sums.q1[1]) - s.slope[1] * sums.depth[0],

@@ -125,7 +125,7 @@ pub(super) enum StageProgress {
 
 impl Progress {
     /// Takes a message in.
-    pub fn take(&mut self, message: &Message) {
+    pub(super) fn take(&mut self, message: &Message) {
         match message {
             Message::StageStarted(s) => self.stages[*s as usize] = StageProgress::Running(0, 0),
             Message::StageProgressed { stage, done, total } => {

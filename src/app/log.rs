@@ -24,7 +24,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Adds a line with the time of day.
-    pub fn add(&mut self, level: Level, text: String) {
+    pub(super) fn add(&mut self, level: Level, text: String) {
         if self.lines.len() == KEPT {
             self.lines.remove(0);
         }
@@ -32,7 +32,7 @@ impl Log {
     }
 
     /// The panel.
-    pub fn ui(&self, ui: &mut Ui) {
+    pub(super) fn ui(&self, ui: &mut Ui) {
         if self.lines.is_empty() {
             ui.weak("Nothing has happened yet.");
             return;

@@ -65,61 +65,61 @@ pub(super) struct Model {
 
 impl Model {
     /// Instances as reviewed.
-    pub fn items(&self) -> &BTreeMap<u32, Reviewed> {
+    pub(super) fn items(&self) -> &BTreeMap<u32, Reviewed> {
         self.review.as_ref().map_or(&self.running, Review::items)
     }
 
     /// The selected instance.
-    pub fn selected(&self) -> Option<&Reviewed> {
+    pub(super) fn selected(&self) -> Option<&Reviewed> {
         self.items().get(&self.view.instance?)
     }
 
     /// Index of the selected photo.
-    pub fn photo(&self) -> Option<usize> {
+    pub(super) fn photo(&self) -> Option<usize> {
         self.photo_index(self.view.photo.as_deref()?)
     }
 
     /// Index of a photo.
-    pub fn photo_index(&self, stem: &str) -> Option<usize> {
+    pub(super) fn photo_index(&self, stem: &str) -> Option<usize> {
         self.photos.iter().position(|p| p.stem == stem)
     }
 
     /// Camera of a photo.
-    pub fn camera(&self, photo: usize) -> Option<&Camera> {
+    pub(super) fn camera(&self, photo: usize) -> Option<&Camera> {
         self.sparse.cameras.get(photo)?.as_ref()
     }
 
     /// Masks of a photo.
-    pub fn masks_of(&self, photo: usize) -> Option<&FrameMasks> {
+    pub(super) fn masks_of(&self, photo: usize) -> Option<&FrameMasks> {
         self.masks.get(photo).filter(|m| m.width > 0)
     }
 
     /// Indices of the photos that show an instance, ascending.
-    pub fn photos_of(&self, instance: &Instance) -> Vec<usize> {
+    pub(super) fn photos_of(&self, instance: &Instance) -> Vec<usize> {
         let mut found: Vec<usize> = instance.views.iter().filter_map(|v| self.photo_index(&v.image)).collect();
         found.sort_unstable();
         found
     }
 
     /// Whether boxes and masks of an instance are drawn.
-    pub fn is_shown(&self, id: u32) -> bool {
+    pub(super) fn is_shown(&self, id: u32) -> bool {
         self.view.shown.rejected
             || self.view.instance == Some(id)
             || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
     }
 
     /// Accepted, rejected, unreviewed.
-    pub fn counts(&self) -> [usize; 3] {
+    pub(super) fn counts(&self) -> [usize; 3] {
         self.review.as_ref().map_or([0, 0, self.running.len()], Review::counts)
     }
 
     /// Sorts and filters the list anew.
-    pub fn arrange(&mut self) {
+    pub(super) fn arrange(&mut self) {
         self.order = order::arrange(self.items(), &self.view.filter, self.view.sort);
     }
 
     /// Selects an instance; the photo changes to its best view where it is not to be seen in the current one.
-    pub fn select(&mut self, id: Option<u32>) {
+    pub(super) fn select(&mut self, id: Option<u32>) {
         if self.view.instance == id {
             return;
         }
@@ -133,7 +133,7 @@ impl Model {
     }
 
     /// Shows the photo that shows the selected instance best.
-    pub fn show_best_view(&mut self) {
+    pub(super) fn show_best_view(&mut self) {
         let best = self.selected().and_then(|i| self.photo_index(&i.instance.best_view));
         let any = || self.selected().and_then(|i| self.photos_of(&i.instance).first().copied());
         if let Some(photo) = best.or_else(any) {
@@ -142,7 +142,7 @@ impl Model {
     }
 
     /// Shows a photo.
-    pub fn show_photo(&mut self, photo: usize) {
+    pub(super) fn show_photo(&mut self, photo: usize) {
         if let Some(p) = self.photos.get(photo) {
             if self.view.photo.as_deref() != Some(p.stem.as_str()) {
                 self.view.photo = Some(p.stem.clone());
@@ -152,7 +152,7 @@ impl Model {
     }
 
     /// The next photo that shows the selected instance; of all photos when nothing is selected.
-    pub fn step_photo(&mut self, step: isize) {
+    pub(super) fn step_photo(&mut self, step: isize) {
         let all: Vec<usize> = match self.selected() {
             Some(item) => self.photos_of(&item.instance),
             None => (0..self.photos.len()).collect(),
@@ -170,7 +170,7 @@ impl Model {
     }
 
     /// The view that the scene opens with; `None` while there is nothing to see.
-    pub fn overview(&self) -> Option<Orbit> {
+    pub(super) fn overview(&self) -> Option<Orbit> {
         let cameras: Vec<Camera> = self.sparse.cameras.iter().flatten().copied().collect();
         let points = self.some_points();
         (!cameras.is_empty() || !points.is_empty()).then(|| orbit::overview(&cameras, &points))
@@ -186,7 +186,7 @@ impl Model {
     }
 
     /// Measures how large the scene is, after its points or cameras have changed.
-    pub fn measure(&mut self) {
+    pub(super) fn measure(&mut self) {
         let mut points = self.some_points();
         points.extend(self.sparse.cameras.iter().flatten().map(Camera::center));
         if points.is_empty() {
@@ -204,7 +204,7 @@ impl Model {
     }
 
     /// Takes in `scene.json`.
-    pub fn set_meta(&mut self, root: &Path, meta: &SceneMeta) {
+    pub(super) fn set_meta(&mut self, root: &Path, meta: &SceneMeta) {
         self.name.clone_from(&meta.name);
         self.units.clone_from(&meta.units);
         self.meta = Some(meta.clone());
@@ -217,7 +217,7 @@ impl Model {
     }
 
     /// Takes in the photos of a run.
-    pub fn set_capture(&mut self, capture: &Capture) {
+    pub(super) fn set_capture(&mut self, capture: &Capture) {
         self.name.clone_from(&capture.name);
         self.units = if capture.metric { "metres" } else { "arbitrary" }.into();
         let photo = |f: &crate::scene::Frame| Photo { stem: f.stem.clone(), pixels: Pixels::Memory(Arc::clone(&f.image)) };
@@ -228,7 +228,7 @@ impl Model {
     }
 
     /// Takes in the instances of a run that goes on.
-    pub fn set_running(&mut self, instances: &[Instance]) {
+    pub(super) fn set_running(&mut self, instances: &[Instance]) {
         let item = |i: &Instance| (i.id, Reviewed { instance: i.clone(), verdict: Verdict::Unreviewed });
         self.running = instances.iter().map(item).collect();
         self.arrange();

@@ -30,7 +30,7 @@ impl Default for Orbit {
 
 impl Orbit {
     /// From an eye and a viewing direction; what it turns about lies `distance` ahead.
-    pub fn from_eye(eye: &Point3<f64>, forward: &Vector3<f64>, distance: f64, fov_y: f64) -> Self {
+    pub(super) fn from_eye(eye: &Point3<f64>, forward: &Vector3<f64>, distance: f64, fov_y: f64) -> Self {
         let back = -forward.normalize();
         let pitch = back.z.clamp(-1.0, 1.0).asin().clamp(-MAX_PITCH, MAX_PITCH);
         let yaw = if back.xy().norm() > 1e-9 { back.y.atan2(back.x) } else { 0.0 };
@@ -47,12 +47,12 @@ impl Orbit {
     }
 
     /// Where the eye is.
-    pub fn eye(&self) -> Point3<f64> {
+    pub(super) fn eye(&self) -> Point3<f64> {
         self.target + self.back() * self.distance
     }
 
     /// Camera-to-world, OpenCV axes. Right is always horizontal: the view never rolls.
-    pub fn c2w(&self) -> Isometry3<f64> {
+    pub(super) fn c2w(&self) -> Isometry3<f64> {
         let forward = -self.back();
         let (sy, cy) = self.yaw.sin_cos();
         let right = Vector3::new(-sy, cy, 0.0);
@@ -62,25 +62,25 @@ impl Orbit {
     }
 
     /// The camera that this is for a picture of `width` x `height` pixels.
-    pub fn camera(&self, width: f64, height: f64) -> Camera {
+    pub(super) fn camera(&self, width: f64, height: f64) -> Camera {
         let f = height * 0.5 / (self.fov_y * 0.5).tan();
         Camera { intrinsics: pinhole(width, height, f, f), c2w: self.c2w() }
     }
 
     /// Turns by a drag of `(dx, dy)` in screen heights: the picture follows the pointer.
-    pub fn turn(&mut self, dx: f64, dy: f64) {
+    pub(super) fn turn(&mut self, dx: f64, dy: f64) {
         self.yaw = wrap(self.yaw - dx * 3.0);
         self.pitch = (self.pitch + dy * 3.0).clamp(-MAX_PITCH, MAX_PITCH);
     }
 
     /// Moves sideways by a drag of `(dx, dy)` in screen heights: what is at the target's depth follows the pointer.
-    pub fn pan(&mut self, dx: f64, dy: f64) {
+    pub(super) fn pan(&mut self, dx: f64, dy: f64) {
         let span = 2.0 * self.distance * (self.fov_y * 0.5).tan();
         self.target += self.c2w().rotation * Vector3::new(-dx * span, -dy * span, 0.0);
     }
 
     /// Comes closer for `factor` below 1. Close to the target it moves the target ahead, so one never gets stuck.
-    pub fn zoom(&mut self, factor: f64, nearest: f64) {
+    pub(super) fn zoom(&mut self, factor: f64, nearest: f64) {
         let wanted = self.distance * factor;
         if wanted < nearest {
             self.target -= self.back() * (nearest - wanted);
@@ -89,14 +89,14 @@ impl Orbit {
     }
 
     /// The view that shows a sphere around `center` from the side where the eye is now.
-    pub fn framing(&self, center: Point3<f64>, radius: f64) -> Self {
+    pub(super) fn framing(&self, center: Point3<f64>, radius: f64) -> Self {
         let distance = radius.max(1e-6) * 1.6 / (self.fov_y * 0.5).sin();
         // A photo seen from straight above says little: come down a bit.
         Self { target: center, distance, pitch: self.pitch.clamp(0.15, 1.0), ..*self }
     }
 
     /// Between two views: `t` from 0 to 1, the shorter way round, distance geometrically.
-    pub fn between(&self, to: &Self, t: f64) -> Self {
+    pub(super) fn between(&self, to: &Self, t: f64) -> Self {
         let s = t * t * (3.0 - 2.0 * t);
         Self {
             target: self.target + (to.target - self.target) * s,
@@ -108,7 +108,7 @@ impl Orbit {
     }
 
     /// Whether it can be used: a saved state may hold anything.
-    pub fn is_sane(&self) -> bool {
+    pub(super) fn is_sane(&self) -> bool {
         let numbers = [self.target.x, self.target.y, self.target.z, self.distance, self.yaw, self.pitch, self.fov_y];
         numbers.iter().all(|x| x.is_finite())
             && self.distance > 0.0

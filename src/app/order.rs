@@ -17,7 +17,7 @@ pub(super) struct Sort {
 
 impl Sort {
     /// After a click on a header: the same column turns round.
-    pub fn clicked(self, order: Order) -> Self {
+    pub(super) fn clicked(self, order: Order) -> Self {
         Self { order, reversed: self.order == order && !self.reversed }
     }
 }

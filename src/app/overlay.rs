@@ -105,14 +105,14 @@ pub(super) struct Placed {
 
 impl PhotoView {
     /// Places a photo of `photo` pixels in a panel that starts at `min` and is `size` large.
-    pub fn place(&self, photo: [f64; 2], min: [f64; 2], size: [f64; 2]) -> Placed {
+    pub(super) fn place(&self, photo: [f64; 2], min: [f64; 2], size: [f64; 2]) -> Placed {
         let scale = (size[0] / photo[0]).min(size[1] / photo[1]) * self.zoom;
         let origin = std::array::from_fn(|k| min[k] + size[k] * 0.5 - self.center[k] * photo[k] * scale);
         Placed { origin, scale }
     }
 
     /// Zooms by `factor` so that panel point `at` stays on the same photo pixel.
-    pub fn zoomed(&self, factor: f64, at: [f64; 2], photo: [f64; 2], min: [f64; 2], size: [f64; 2]) -> Self {
+    pub(super) fn zoomed(&self, factor: f64, at: [f64; 2], photo: [f64; 2], min: [f64; 2], size: [f64; 2]) -> Self {
         let zoom = (self.zoom * factor).clamp(1.0, 40.0);
         let pixel = self.place(photo, min, size).photo(at);
         let scale = (size[0] / photo[0]).min(size[1] / photo[1]) * zoom;
@@ -121,7 +121,7 @@ impl PhotoView {
     }
 
     /// Moved by a drag of `d` panel points.
-    pub fn panned(&self, d: [f64; 2], photo: [f64; 2], placed: &Placed) -> Self {
+    pub(super) fn panned(&self, d: [f64; 2], photo: [f64; 2], placed: &Placed) -> Self {
         Self { center: std::array::from_fn(|k| self.center[k] - d[k] / (placed.scale * photo[k])), ..*self }.held()
     }
 
@@ -134,12 +134,12 @@ impl PhotoView {
 
 impl Placed {
     /// Panel point of a photo pixel.
-    pub fn panel(&self, p: [f64; 2]) -> [f64; 2] {
+    pub(super) fn panel(&self, p: [f64; 2]) -> [f64; 2] {
         std::array::from_fn(|k| self.origin[k] + p[k] * self.scale)
     }
 
     /// Photo pixel of a panel point.
-    pub fn photo(&self, p: [f64; 2]) -> [f64; 2] {
+    pub(super) fn photo(&self, p: [f64; 2]) -> [f64; 2] {
         std::array::from_fn(|k| (p[k] - self.origin[k]) / self.scale)
     }
 }

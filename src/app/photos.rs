@@ -64,7 +64,7 @@ pub(super) struct Photos {
 
 impl Photos {
     /// Starts the thread. It ends when this is dropped.
-    pub fn new(ctx: &Context) -> Self {
+    pub(super) fn new(ctx: &Context) -> Self {
         let queue = Arc::new(Queue::default());
         let (bell, rung) = crossbeam_channel::unbounded::<()>();
         let (sender, ready) = crossbeam_channel::unbounded();
@@ -84,14 +84,14 @@ impl Photos {
     }
 
     /// Forgets everything: another scene.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.queue.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.asked.clear();
         self.textures.clear();
     }
 
     /// Takes in what has been decoded; returns what could not be read.
-    pub fn poll(&mut self, ctx: &Context) -> Vec<String> {
+    pub(super) fn poll(&mut self, ctx: &Context) -> Vec<String> {
         let mut troubles = Vec::new();
         while let Ok((key, image)) = self.ready.try_recv() {
             // A photo of a scene that has been closed meanwhile.
@@ -121,7 +121,7 @@ impl Photos {
     }
 
     /// The texture of a photo; asks for it where it is not there yet.
-    pub fn get(&mut self, photo: &Photo, size: Size) -> Option<TextureHandle> {
+    pub(super) fn get(&mut self, photo: &Photo, size: Size) -> Option<TextureHandle> {
         self.clock += 1;
         let key = (size, photo.stem.clone());
         if let Some((texture, used)) = self.textures.get_mut(&key) {
@@ -139,7 +139,7 @@ impl Photos {
     }
 
     /// Whether something that was asked for is still being read.
-    pub fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         !self.queue.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }

@@ -5,4 +5,4 @@ mod renderer;
 mod sorter;
 
 pub(super) use renderer::{Picture, Screen, paint};
-pub(super) use sorter::{Cloud, Sorted, Sorter};
+pub(super) use sorter::{Cloud, Sorter};

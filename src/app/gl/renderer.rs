@@ -55,17 +55,17 @@ pub(in crate::app) struct Screen {
 
 impl Screen {
     /// Says what the next [`paint`] shall show.
-    pub fn show(&self, picture: Picture) {
+    pub(in crate::app) fn show(&self, picture: Picture) {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(picture);
     }
 
     /// Takes the error, if there was one.
-    pub fn take_error(&self) -> Option<String> {
+    pub(in crate::app) fn take_error(&self) -> Option<String> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Pictures drawn so far, and whether the last one was at full size.
-    pub fn state(&self) -> (u64, bool) {
+    pub(in crate::app) fn state(&self) -> (u64, bool) {
         (self.drawn.load(Ordering::Acquire), self.sharp.load(Ordering::Acquire) == 1)
     }
 

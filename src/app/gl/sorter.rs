@@ -18,7 +18,7 @@ pub(in crate::app) enum Cloud {
 
 impl Cloud {
     /// Whether both are the very same data.
-    pub fn same(&self, other: &Self) -> bool {
+    pub(in crate::app) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Splats(a), Self::Splats(b)) => Arc::ptr_eq(a, b),
             (Self::Points(a), Self::Points(b)) => Arc::ptr_eq(a, b),
@@ -27,7 +27,7 @@ impl Cloud {
     }
 
     /// Variance in square points that each gets: points are dots, splats only must not fall between pixels.
-    pub fn blur(&self) -> f32 {
+    pub(in crate::app) fn blur(&self) -> f32 {
         if matches!(self, Self::Splats(_)) { 0.3 } else { 1.1 }
     }
 }
@@ -57,7 +57,7 @@ pub(in crate::app) struct Sorted {
 
 impl Sorted {
     /// Which cloud.
-    pub fn cloud(&self) -> &Cloud {
+    pub(in crate::app) fn cloud(&self) -> &Cloud {
         &self.packed.cloud
     }
 }
@@ -70,7 +70,7 @@ pub(in crate::app) struct Sorter {
 
 impl Sorter {
     /// Starts the thread; `wake` is called after each result.
-    pub fn new(wake: impl Fn() + Send + 'static) -> Self {
+    pub(in crate::app) fn new(wake: impl Fn() + Send + 'static) -> Self {
         let (jobs, asked) = crossbeam_channel::unbounded::<(Cloud, Isometry3<f64>)>();
         let latest = Arc::new(ArcSwapOption::empty());
         let out = Arc::clone(&latest);
@@ -92,13 +92,13 @@ impl Sorter {
     }
 
     /// Asks for a cloud in the order for a camera.
-    pub fn ask(&self, cloud: &Cloud, w2c: &Isometry3<f64>) {
+    pub(in crate::app) fn ask(&self, cloud: &Cloud, w2c: &Isometry3<f64>) {
         // The thread lives as long as this sender.
         let _ = self.jobs.send((cloud.clone(), *w2c));
     }
 
     /// The latest result.
-    pub fn latest(&self) -> Option<Arc<Sorted>> {
+    pub(in crate::app) fn latest(&self) -> Option<Arc<Sorted>> {
         self.latest.load_full()
     }
 }

@@ -3,7 +3,7 @@
 use crate::app::command::Command;
 use crate::app::export::FORMATS;
 use crate::app::shortcuts::{Action, TABLE, keys, tip};
-use eframe::egui::{Align2, Context, Grid, Key, Modal, RichText, TextEdit, Ui, Window};
+use eframe::egui::{Align2, Context, Grid, Id, Key, Modal, RichText, TextEdit, Ui, Window};
 use std::path::{Path, PathBuf};
 
 /// Which of them are open.
@@ -18,24 +18,24 @@ pub(in crate::app) struct Dialogs {
 
 impl Dialogs {
     /// Offers to make a scene of photos or a video.
-    pub fn offer_run(&mut self, input: &Path) {
+    pub(in crate::app) fn offer_run(&mut self, input: &Path) {
         let name = input.file_stem().unwrap_or_default().to_string_lossy();
         let out = input.with_file_name(format!("{name}-scene"));
         self.offer = Some((input.display().to_string(), out.display().to_string()));
     }
 
     /// Asks for format and place.
-    pub fn ask_export(&mut self, scene: &Path) {
+    pub(in crate::app) fn ask_export(&mut self, scene: &Path) {
         let format = self.export.as_ref().map_or(0, |e| e.0);
         self.export = Some((format, scene.join("export").display().to_string()));
     }
 
     /// Whether one of them wants the keyboard.
-    pub fn is_open(&self) -> bool {
+    pub(in crate::app) fn is_open(&self) -> bool {
         self.help || self.offer.is_some() || self.export.is_some()
     }
 
-    pub fn ui(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+    pub(in crate::app) fn ui(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         if self.is_open() && ctx.input(|i| i.key_pressed(Key::Escape)) {
             (self.help, self.offer, self.export) = (false, None, None);
         }
@@ -45,7 +45,7 @@ impl Dialogs {
     }
 
     /// What is seen before a scene is open.
-    pub fn welcome(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
+    pub(in crate::app) fn welcome(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
         ui.vertical_centered(|ui| {
             ui.add_space(ui.available_height() * 0.3);
             ui.heading("Holoscope");
@@ -89,7 +89,7 @@ impl Dialogs {
     fn offer(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         let Some((input, scene)) = &mut self.offer else { return };
         let mut answer = None;
-        Modal::new("offer".into()).show(ctx, |ui| {
+        Modal::new(Id::unique("offer")).show(ctx, |ui| {
             ui.set_width(460.0);
             ui.heading("Make a scene?");
             ui.label("This is not a scene yet. Its photos can be made into one.");
@@ -122,7 +122,7 @@ impl Dialogs {
     fn export(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         let Some((format, path)) = &mut self.export else { return };
         let mut answer = None;
-        Modal::new("export".into()).show(ctx, |ui| {
+        Modal::new(Id::unique("export")).show(ctx, |ui| {
             ui.set_width(460.0);
             ui.heading("Export the reviewed scene");
             for (k, (name, what)) in FORMATS.iter().enumerate() {

@@ -86,7 +86,7 @@ pub(super) struct Panels {
 
 impl Panels {
     /// `with_gl`: whether splats can be drawn.
-    pub fn new(ctx: &egui::Context, with_gl: bool) -> Self {
+    pub(in crate::app) fn new(ctx: &egui::Context, with_gl: bool) -> Self {
         Self {
             viewport: viewport::ViewportPanel::new(ctx, with_gl),
             photo: photo::PhotoPanel::default(),
@@ -96,17 +96,17 @@ impl Panels {
     }
 
     /// Puts the cursor into a field of the inspector.
-    pub fn edit(&mut self, field: Field) {
+    pub(in crate::app) fn edit(&mut self, field: Field) {
         self.inspector.edit(field);
     }
 
     /// Puts the cursor into the filter.
-    pub fn edit_filter(&mut self) {
+    pub(in crate::app) fn edit_filter(&mut self) {
         self.list.edit_filter();
     }
 
     /// Whether everything that the panels show is there: for screenshots.
-    pub fn is_settled(&self, model: &Model) -> bool {
+    pub(in crate::app) fn is_settled(&self, model: &Model) -> bool {
         self.viewport.is_settled(model) && self.photo.is_settled(model)
     }
 }

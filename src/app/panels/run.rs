@@ -44,9 +44,10 @@ fn running(ui: &mut Ui, run: RunState<'_>, out: &mut Vec<Command>) {
         }
     });
     if let Some(t) = run.training {
+        let psnr = t.psnr.map_or(String::new(), |p| format!(", {p:.1} dB"));
         let text = format!(
-            "step {} of {}: loss {:.4}, {:.1} dB, {} splats, {:.1} steps/s",
-            t.step, t.steps, t.loss, t.psnr, t.gaussians, t.rate
+            "step {} of {}: loss {:.4}{psnr}, {} splats, {:.1} steps/s",
+            t.step, t.steps, t.loss, t.gaussians, t.rate
         );
         ui.small(text);
     }

@@ -37,7 +37,7 @@ impl ViewportPanel {
     }
 
     /// What went wrong while drawing.
-    pub fn take_error(&self) -> Option<String> {
+    pub(in crate::app) fn take_error(&self) -> Option<String> {
         self.gl.as_ref()?.1.take_error()
     }
 

@@ -60,7 +60,9 @@ pub enum AppError {
         display: String,
     },
     /// winit needs it and panics without.
-    #[error("the library libxkbcommon-x11.so.0 is missing: on Debian and Ubuntu, install the package libxkbcommon-x11-0")]
+    #[error(
+        "the library libxkbcommon-x11.so.0 is missing: on Debian and Ubuntu, install the package libxkbcommon-x11-0"
+    )]
     NoKeyboardLibrary,
     /// The window system or OpenGL said no.
     #[error("the window cannot be opened ({0}): OpenGL 3.3 is needed, on Debian libgl1, libgl1-mesa-dri and libegl1")]

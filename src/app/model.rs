@@ -1,8 +1,8 @@
 //! What the window shows: the scene as far as it is known, the review, and the selection that all panels share.
 
 use super::load::stem;
-use super::order;
 use super::orbit::{self, Orbit};
+use super::order;
 use super::photos::{Photo, Pixels};
 use super::view_state::SceneView;
 use crate::review::{Review, Reviewed, Verdict};
@@ -220,7 +220,8 @@ impl Model {
     pub(super) fn set_capture(&mut self, capture: &Capture) {
         self.name.clone_from(&capture.name);
         self.units = if capture.metric { "metres" } else { "arbitrary" }.into();
-        let photo = |f: &crate::scene::Frame| Photo { stem: f.stem.clone(), pixels: Pixels::Memory(Arc::clone(&f.image)) };
+        let photo =
+            |f: &crate::scene::Frame| Photo { stem: f.stem.clone(), pixels: Pixels::Memory(Arc::clone(&f.image)) };
         self.photos = capture.frames.iter().map(photo).collect();
         if self.photo().is_none() {
             self.show_photo(0);

@@ -128,7 +128,10 @@ impl PhotoView {
     /// Kept such that the photo never leaves the panel; a photo that fits stays in the middle.
     fn held(self) -> Self {
         let reach = 0.5 - 0.5 / self.zoom;
-        Self { center: self.center.map(|c| if c.is_finite() { c.clamp(0.5 - reach, 0.5 + reach) } else { 0.5 }), ..self }
+        Self {
+            center: self.center.map(|c| if c.is_finite() { c.clamp(0.5 - reach, 0.5 + reach) } else { 0.5 }),
+            ..self
+        }
     }
 }
 

@@ -67,8 +67,9 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     }
     ctx.input_mut(|i| {
         let held = |m: Modifiers, key: Key, now: Modifiers| {
-            // egui ignores extra Shift; a plain letter with Ctrl or Alt held is another program's shortcut.
-            m.command == now.command && now.alt == m.alt && (m.shift == now.shift || key == Key::Questionmark)
+            // egui ignores extra Shift and Alt, which some keyboards need for a sign; a letter with them is no shortcut.
+            let sign = matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket);
+            m.command == now.command && (sign || (now.alt == m.alt && now.shift == m.shift))
         };
         let now = i.modifiers;
         TABLE.iter().filter(|(_, m, key, _)| held(*m, *key, now) && i.consume_key(*m, *key)).map(|t| t.0).collect()
@@ -134,6 +135,8 @@ mod tests {
         assert_eq!(press(ctrl, Key::O), [Action::Open]);
         assert_eq!(press(NONE, Key::O), [Action::Overview]);
         assert_eq!(press(Modifiers::SHIFT, Key::Questionmark), [Action::Help]);
+        assert_eq!(press(Modifiers::SHIFT, Key::Slash), [Action::Filter], "a German keyboard");
+        assert_eq!(press(Modifiers::SHIFT, Key::A), []);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::load::{self, Piece, Progress};
 use super::log::{Level, Log};
 use super::model::Model;
 use super::orbit::Orbit;
-use super::panels::{self, Dialogs, Field, PanelFrame, Panels, RunState};
+use super::panels::{self, Dialogs, Field, Pane, PanelFrame, Panels, RunState};
 use super::photos::Photos;
 use super::screenshot::Screenshot;
 use super::shortcuts::{self, Action, tip};
@@ -76,6 +76,7 @@ pub(super) struct Window {
     changed_at: Option<f64>,
     screenshot: Screenshot,
     reviewer: String,
+    title: String,
     options: RunOptions,
 }
 
@@ -110,6 +111,7 @@ impl Window {
             changed_at: None,
             screenshot: Screenshot::from_env(),
             reviewer: reviewer(),
+            title: String::new(),
             options: RunOptions::default(),
         };
         if !with_gl {
@@ -149,14 +151,15 @@ impl Window {
             return;
         }
         self.close_scene();
-        self.run = None;
+        self.end_run();
         self.load(ctx, path);
     }
 
     /// Reads a scene on the loader's thread.
     fn load(&mut self, ctx: &Context, root: &Path) {
         self.model.root = Some(root.to_path_buf());
-        let saved = self.config.as_deref().and_then(|c| view_state::load::<SceneView>(c, &view_state::scene_file(root)));
+        let saved =
+            self.config.as_deref().and_then(|c| view_state::load::<SceneView>(c, &view_state::scene_file(root)));
         if let Some(view) = saved {
             self.camera_moved = view.orbit.is_some_and(|o| o.is_sane());
             self.model.view = SceneView { orbit: view.orbit.filter(Orbit::is_sane), ..view };
@@ -180,8 +183,16 @@ impl Window {
         self.loading = false;
     }
 
+    /// Ends a run without waiting for it here: that may take as long as its next tick.
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            std::thread::spawn(move || drop(run));
+        }
+    }
+
     fn start_run(&mut self, ctx: &Context, input: PathBuf, out: PathBuf) {
         self.close_scene();
+        self.end_run();
         self.model.name = input.display().to_string();
         let wake = ctx.clone();
         let pipeline = Pipeline::start(input, out.clone(), self.options.clone(), move || wake.request_repaint());
@@ -219,6 +230,9 @@ impl Window {
             Piece::Done => {
                 self.loading = false;
                 self.log.add(Level::Info, "the scene is loaded".into());
+                if self.run.as_ref().is_some_and(|r| r.progress.over && r.progress.failed.is_none()) {
+                    self.end_run();
+                }
             }
         }
         self.scene_changed();
@@ -247,7 +261,8 @@ impl Window {
         if self.model.selected().is_none() {
             self.model.view.instance = None;
             // The first that waits for a decision.
-            let first = self.model.order.iter().copied().find(|id| self.model.items()[id].verdict == Verdict::Unreviewed);
+            let first =
+                self.model.order.iter().copied().find(|id| self.model.items()[id].verdict == Verdict::Unreviewed);
             self.model.select(first);
         }
         if let Some(id) = self.screenshot.select.take() {
@@ -273,7 +288,9 @@ impl Window {
         for m in messages {
             match m {
                 Message::Warned(text) => self.tell(Level::Warning, text),
-                Message::StageFailed { stage, error } => self.tell(Level::Error, format!("stage {}: {error}", stage.name())),
+                Message::StageFailed { stage, error } => {
+                    self.tell(Level::Error, format!("stage {}: {error}", stage.name()))
+                }
                 Message::Cancelled => self.tell(Level::Info, "the run was cancelled; finished stages are kept".into()),
                 Message::StageFinished { stage, seconds, .. } => {
                     self.log.add(Level::Info, format!("stage {} took {seconds:.1} s", stage.name()));
@@ -378,8 +395,8 @@ impl Window {
         match action {
             Action::Accept => selected.into_iter().for_each(|id| self.decide(id, Decision::Accept)),
             Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::Reject)),
-            Action::Recaption => self.panels.edit(Field::Caption),
-            Action::Relabel => self.panels.edit(Field::Label),
+            Action::Recaption => self.edit(Field::Caption),
+            Action::Relabel => self.edit(Field::Label),
             Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
             Action::Previous => self.model.select(order::neighbour(&self.model.order, selected, -1)),
             Action::NextFrame => self.model.step_photo(1),
@@ -396,7 +413,10 @@ impl Window {
             Action::Boxes => self.show(Shown { boxes: !shown.boxes, ..shown }),
             Action::Cameras => self.show(Shown { cameras: !shown.cameras, ..shown }),
             Action::Splats => self.show(Shown { splats: !shown.splats, ..shown }),
-            Action::Filter => self.panels.edit_filter(),
+            Action::Filter => {
+                panels::bring_up(&mut self.layout.tree, Pane::List);
+                self.panels.edit_filter();
+            }
             Action::Undo => self.step_back(Review::undo, "nothing to undo"),
             Action::Redo => self.step_back(Review::redo, "nothing to redo"),
             Action::Open => self.ask_folder(ctx),
@@ -406,6 +426,11 @@ impl Window {
             },
             Action::Help => self.dialogs.help = !self.dialogs.help,
         }
+    }
+
+    fn edit(&mut self, field: Field) {
+        panels::bring_up(&mut self.layout.tree, Pane::Inspector);
+        self.panels.edit(field);
     }
 
     fn show(&mut self, shown: Shown) {
@@ -534,7 +559,12 @@ impl Window {
 
     /// Saves a little after the last change.
     fn save_later(&mut self, ctx: &Context) {
-        let same = self.saved.0.as_ref() == Some(&self.model.view) && self.saved.1.as_ref() == Some(&self.layout);
+        if self.config.is_none() {
+            return;
+        }
+        let no_scene = self.model.root.is_none() || self.loading;
+        let same_view = no_scene || self.saved.0.as_ref() == Some(&self.model.view);
+        let same = same_view && self.saved.1.as_ref() == Some(&self.layout);
         let now = ctx.input(|i| i.time);
         match self.changed_at {
             None if !same => {
@@ -581,9 +611,11 @@ impl Window {
     }
 
     fn view_menu(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
-        for (text, theme) in
-            [("Dark", ThemePreference::Dark), ("Light", ThemePreference::Light), ("As the system", ThemePreference::System)]
-        {
+        for (text, theme) in [
+            ("Dark", ThemePreference::Dark),
+            ("Light", ThemePreference::Light),
+            ("As the system", ThemePreference::System),
+        ] {
             if ui.radio(self.layout.theme == theme, text).clicked() {
                 out.push(Command::Theme(theme));
             }
@@ -602,7 +634,8 @@ impl Window {
         let all = accepted + rejected + open;
         if all > 0 {
             let done = accepted + rejected;
-            ui.label(format!("{done} of {all} reviewed")).on_hover_text(format!("{accepted} accepted, {rejected} rejected"));
+            ui.label(format!("{done} of {all} reviewed"))
+                .on_hover_text(format!("{accepted} accepted, {rejected} rejected"));
             ui.add(egui::ProgressBar::new(done as f32 / all as f32).desired_width(90.0).desired_height(10.0));
         }
         if self.loading {
@@ -649,6 +682,10 @@ impl eframe::App for Window {
             self.tell(Level::Error, error);
         }
         self.advance_flight(ctx);
+        if self.title != self.model.name {
+            self.title.clone_from(&self.model.name);
+            ctx.send_viewport_cmd(ViewportCommand::Title(format!("{} - Holoscope", self.title)));
+        }
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
@@ -656,12 +693,7 @@ impl eframe::App for Window {
         let mut commands = Vec::new();
         let has_scene = self.run.is_some() || self.model.root.is_some();
         let modal = self.dialogs.is_open();
-        commands.extend(
-            shortcuts::pressed(&ctx)
-                .into_iter()
-                .filter(|a| !modal || *a == Action::Help)
-                .map(Command::Do),
-        );
+        commands.extend(shortcuts::pressed(&ctx).into_iter().filter(|a| !modal || *a == Action::Help).map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
         self.top_bar(ui, &mut commands);
@@ -691,6 +723,7 @@ impl eframe::App for Window {
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
+        super::gl::release();
         self.save_view();
     }
 }

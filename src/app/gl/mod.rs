@@ -4,5 +4,5 @@ mod convert;
 mod renderer;
 mod sorter;
 
-pub(super) use renderer::{Picture, Screen, paint};
+pub(super) use renderer::{Picture, Screen, paint, release};
 pub(super) use sorter::{Cloud, Sorter};

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use three_d::{
-    Blend, BlendEquationType, BlendMultiplierType, ClearState, Context, CoreError, InstanceBuffer, Interpolation, Program,
-    RenderStates, RenderTarget, ScissorBox, Texture2D, Vec2, VertexBuffer, Viewport, Wrapping, vec2, vec4,
+    Blend, BlendEquationType, BlendMultiplierType, ClearState, Context, CoreError, Cull, DepthTest, InstanceBuffer,
+    Interpolation, Program, RenderStates, RenderTarget, ScissorBox, Texture2D, Vec2, VertexBuffer, Viewport, Wrapping,
+    WriteMask, vec2, vec4,
 };
 
 /// Premultiplied colours over what is there.
@@ -110,6 +111,11 @@ pub(in crate::app) fn paint(screen: &Screen, info: &PaintCallbackInfo, gl: &Arc<
     });
 }
 
+/// Gives everything back while the GL context is still there.
+pub(in crate::app) fn release() {
+    RENDERER.with_borrow_mut(|slot| *slot = None);
+}
+
 struct Renderer {
     context: Context,
     splat: Program,
@@ -174,15 +180,23 @@ impl Renderer {
         }
         let Some(target) = &self.target else { return };
         let [w, h] = info.screen_size_px;
-        let scissor =
-            ScissorBox { x: clip.left_px, y: clip.from_bottom_px, width: clip.width_px as u32, height: clip.height_px as u32 };
-        let viewport =
-            Viewport { x: panel.left_px, y: panel.from_bottom_px, width: panel.width_px as u32, height: panel.height_px as u32 };
+        let scissor = ScissorBox {
+            x: clip.left_px,
+            y: clip.from_bottom_px,
+            width: clip.width_px as u32,
+            height: clip.height_px as u32,
+        };
+        let viewport = Viewport {
+            x: panel.left_px,
+            y: panel.from_bottom_px,
+            width: panel.width_px as u32,
+            height: panel.height_px as u32,
+        };
         let onto = RenderTarget::screen(&self.context, w, h);
         let _ = onto.write_partially::<CoreError>(scissor, || {
             self.copy.use_texture("picture", target);
             self.copy.use_vertex_attribute("corner", &self.triangle);
-            self.copy.draw_arrays(RenderStates::default(), viewport, 3);
+            self.copy.draw_arrays(states(Blend::Disabled), viewport, 3);
             Ok(())
         });
     }
@@ -227,13 +241,17 @@ impl Renderer {
             p.use_vertex_attribute("corner", &self.quad);
             p.use_instance_attribute("index", &self.order);
             p.use_instance_attribute("color", &self.colors);
-            let states = RenderStates { blend: OVER, ..RenderStates::default() };
-            p.draw_arrays_instanced(states, Viewport::new_at_origo(w, h), 6, picture.sorted.order.len() as u32);
+            p.draw_arrays_instanced(states(OVER), Viewport::new_at_origo(w, h), 6, picture.sorted.order.len() as u32);
             Ok(())
         });
         // Reading a pixel waits for the GPU: only so does the clock see what the picture costs.
         let _: Vec<[u8; 4]> = target.read_partially(ScissorBox { x: 0, y: 0, width: 1, height: 1 });
     }
+}
+
+/// Colours only: nothing here has depth, and egui leaves whatever it likes in the window's depth buffer.
+fn states(blend: Blend) -> RenderStates {
+    RenderStates { write_mask: WriteMask::COLOR, depth_test: DepthTest::Always, blend, cull: Cull::None }
 }
 
 fn same(a: &Picture, b: &Picture) -> bool {

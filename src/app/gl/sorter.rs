@@ -105,7 +105,9 @@ impl Sorter {
 
 fn pack(cloud: &Cloud) -> Packed {
     let (mut texels, means): (Vec<[f32; 4]>, Vec<[f32; 3]>) = match cloud {
-        Cloud::Splats(g) => ((0..g.len()).into_par_iter().flat_map_iter(|i| splat_texels(g, i)).collect(), g.means.clone()),
+        Cloud::Splats(g) => {
+            ((0..g.len()).into_par_iter().flat_map_iter(|i| splat_texels(g, i)).collect(), g.means.clone())
+        }
         Cloud::Points(s) => {
             let mean = |p: &SparsePoint| [p.position.x as f32, p.position.y as f32, p.position.z as f32];
             let texels = s.points.iter().flat_map(|p| {

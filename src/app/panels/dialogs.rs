@@ -64,9 +64,12 @@ impl Dialogs {
     }
 
     fn help(&mut self, ctx: &Context) {
-        Window::new("Keys and mouse").open(&mut self.help).anchor(Align2::CENTER_CENTER, [0.0, 0.0]).collapsible(false).resizable(false).show(
-            ctx,
-            |ui| {
+        Window::new("Keys and mouse")
+            .open(&mut self.help)
+            .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
+            .collapsible(false)
+            .resizable(false)
+            .show(ctx, |ui| {
                 Grid::new("keys").num_columns(2).striped(true).show(ui, |ui| {
                     let mut told: Vec<Action> = Vec::new();
                     for (action, _, _, what) in TABLE {
@@ -82,8 +85,7 @@ impl Dialogs {
                 ui.label("3D: left drag turns, right or middle drag moves, the wheel zooms.");
                 ui.label("Click selects a box or a camera, click again the one behind it; double-click goes there.");
                 ui.label("Photo: the wheel zooms, dragging moves, a middle click fits it; click selects a mask.");
-            },
-        );
+            });
     }
 
     fn offer(&mut self, ctx: &Context, out: &mut Vec<Command>) {

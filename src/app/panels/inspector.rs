@@ -78,7 +78,8 @@ impl InspectorPanel {
             self.focus = None;
             response.request_focus();
         }
-        let (enter, escape) = ui.input(|i| (i.key_pressed(Key::Enter) && !i.modifiers.shift, i.key_pressed(Key::Escape)));
+        let (enter, escape) =
+            ui.input(|i| (i.key_pressed(Key::Enter) && !i.modifiers.shift, i.key_pressed(Key::Escape)));
         if response.has_focus() {
             self.editing = Some(field);
         }

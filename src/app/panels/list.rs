@@ -8,7 +8,7 @@ use crate::app::shortcuts::{Action, tip};
 use crate::review::queue::Order;
 use crate::review::{Reviewed, Verdict};
 use crate::scene::InstanceState;
-use eframe::egui::{Align, Color32, ComboBox, Label, RichText, Sense, TextEdit, Ui, Vec2};
+use eframe::egui::{Align, Color32, ComboBox, Label, Layout, RichText, Sense, TextEdit, Ui, Vec2};
 use egui_extras::{Column, TableBuilder};
 
 /// What it keeps between frames.
@@ -38,6 +38,7 @@ impl ListPanel {
             .striped(true)
             .sense(Sense::click())
             .auto_shrink(false)
+            .cell_layout(Layout::left_to_right(Align::Center))
             .column(Column::exact(66.0))
             .column(Column::exact(30.0))
             .column(Column::remainder().at_least(40.0).clip(true))

@@ -76,6 +76,11 @@ pub(super) fn is_complete(tree: &Tree<Pane>) -> bool {
     tree.root().is_some() && Pane::ALL.iter().all(|p| tree.tiles.find_pane(p).is_some())
 }
 
+/// Brings a panel to the front of its tabs.
+pub(super) fn bring_up(tree: &mut Tree<Pane>, pane: Pane) {
+    tree.make_active(|_, tile| matches!(tile, egui_tiles::Tile::Pane(p) if *p == pane));
+}
+
 /// What the panels keep between frames, each for itself.
 pub(super) struct Panels {
     pub viewport: viewport::ViewportPanel,

@@ -52,7 +52,13 @@ impl PhotoPanel {
             Some(texture) => self.photo(ui, rect, &response, &texture, index, model, out),
             None => {
                 let text = "reading the photo";
-                painter.text(rect.center(), eframe::egui::Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
+                painter.text(
+                    rect.center(),
+                    eframe::egui::Align2::CENTER_CENTER,
+                    text,
+                    FontId::default(),
+                    ui.visuals().weak_text_color(),
+                );
             }
         }
         self.strip(ui, model, photos, index, out);
@@ -71,7 +77,8 @@ impl PhotoPanel {
     ) {
         // Masks and cameras may be for another size than the texture: all is drawn in the pixels of the cameras.
         let size = pixels(model, index, texture);
-        let (min, area) = ([f64::from(rect.min.x), f64::from(rect.min.y)], [f64::from(rect.width()), f64::from(rect.height())]);
+        let (min, area) =
+            ([f64::from(rect.min.x), f64::from(rect.min.y)], [f64::from(rect.width()), f64::from(rect.height())]);
         let view = model.view.photo_view;
         let placed = view.place(size, min, area);
         let on = |p: [f64; 2]| to_pos(placed.panel(p));
@@ -88,15 +95,15 @@ impl PhotoPanel {
             boxes(&painter, model, index, size, &placed);
         }
         navigate(ui, response, view, &placed, (size, min, area), out);
-        if let (true, Some(p)) = (response.clicked(), response.interact_pointer_pos()) {
+        let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
+        if response.double_clicked() {
+            out.extend(model.view.instance.map(Command::FlyTo));
+        } else if let Some(p) = clicked {
             let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
             self.last_click = Some(p);
             let pixel = placed.photo([f64::from(p.x), f64::from(p.y)]);
             let hits = hits(model, index, size, pixel);
             out.push(Command::Select(pick::choose(&hits, model.view.instance, again)));
-        }
-        if response.double_clicked() {
-            out.extend(model.view.instance.map(Command::FlyTo));
         }
     }
 
@@ -127,7 +134,13 @@ impl PhotoPanel {
             let first = (view.min.x / STRIP.x).floor().max(0.0) as usize;
             let last = ((view.max.x / STRIP.x).ceil().max(0.0) as usize).min(n);
             for k in first..last {
-                thumbnail(ui, cell(k), photos.get(&model.photos[k], Size::Thumbnail), k == index, shows.binary_search(&k).is_ok());
+                thumbnail(
+                    ui,
+                    cell(k),
+                    photos.get(&model.photos[k], Size::Thumbnail),
+                    k == index,
+                    shows.binary_search(&k).is_ok(),
+                );
             }
             let at = response.hover_pos().map(|p| ((p.x - area.min.x) / STRIP.x) as usize).filter(|k| *k < n);
             if let Some(k) = at {
@@ -190,7 +203,11 @@ fn hits(model: &Model, index: usize, size: [f64; 2], pixel: [f64; 2]) -> Vec<u32
     }
     if let (true, true, Some(camera)) = (found.is_empty(), model.view.shown.boxes, model.camera(index)) {
         let (origin, direction) = overlay::ray(camera, pixel[0], pixel[1]);
-        let seen = model.items().values().map(|i| &i.instance).filter(|i| i.views.iter().any(|v| v.image == model.photos[index].stem));
+        let seen = model
+            .items()
+            .values()
+            .map(|i| &i.instance)
+            .filter(|i| i.views.iter().any(|v| v.image == model.photos[index].stem));
         found = pick::along_ray(seen.map(|i| (i.id, &i.obb)), &origin, &direction);
     }
     found.retain(|id| model.items().contains_key(id) && model.is_shown(*id));
@@ -223,7 +240,14 @@ fn boxes(painter: &eframe::egui::Painter, model: &Model, index: usize, size: [f6
 type Area = ([f64; 2], [f64; 2], [f64; 2]);
 
 /// The wheel zooms at the pointer, dragging moves; a middle click fits the photo.
-fn navigate(ui: &Ui, response: &Response, view: PhotoView, placed: &Placed, (size, min, area): Area, out: &mut Vec<Command>) {
+fn navigate(
+    ui: &Ui,
+    response: &Response,
+    view: PhotoView,
+    placed: &Placed,
+    (size, min, area): Area,
+    out: &mut Vec<Command>,
+) {
     let mut new = view;
     if let (true, Some(p)) = (response.contains_pointer(), response.hover_pos()) {
         let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));

@@ -65,10 +65,14 @@ impl ViewportPanel {
         let to_screen = |line: Line| line.map(|p| pos2(p[0] as f32 + rect.min.x, p[1] as f32 + rect.min.y));
         let mut shapes = Vec::new();
         if model.view.shown.grid {
-            grid(model, &camera, near, dark, &mut |line, stroke| shapes.push(Shape::line_segment(to_screen(line), stroke)));
+            grid(model, &camera, near, dark, &mut |line, stroke| {
+                shapes.push(Shape::line_segment(to_screen(line), stroke))
+            });
         }
         if model.view.shown.cameras {
-            frusta(model, &camera, near, ui, &mut |line, stroke| shapes.push(Shape::line_segment(to_screen(line), stroke)));
+            frusta(model, &camera, near, ui, &mut |line, stroke| {
+                shapes.push(Shape::line_segment(to_screen(line), stroke))
+            });
         }
         if model.view.shown.boxes {
             self.boxes(model, &camera, near, &to_screen, &mut shapes);
@@ -297,7 +301,7 @@ fn photo_at(model: &Model, camera: &Camera, near: f64, p: [f64; 2]) -> Option<us
 }
 
 fn frustum_depth(model: &Model) -> f64 {
-    model.extent.radius * 0.06
+    model.extent.radius * 0.035
 }
 
 type Draw<'a> = dyn FnMut(Line, Stroke) + 'a;
@@ -321,11 +325,11 @@ fn frusta(model: &Model, camera: &Camera, near: f64, ui: &Ui, draw: &mut Draw<'_
         // One that the eye sits in would only be lines across the picture.
         let Some(photo) = photo.filter(|c| (c.center() - eye).norm() > 1e-3 * model.extent.radius) else { continue };
         let stroke = if current == Some(k) {
-            Stroke::new(2.5, ui.visuals().selection.bg_fill.lerp_to_gamma(Color32::WHITE, 0.4))
+            Stroke::new(2.5, ui.visuals().hyperlink_color)
         } else if shows.binary_search(&k).is_ok() {
-            Stroke::new(1.4, ui.visuals().selection.bg_fill)
+            Stroke::new(1.2, ui.visuals().hyperlink_color.gamma_multiply(0.6))
         } else {
-            Stroke::new(1.0, ui.visuals().weak_text_color().gamma_multiply(0.7))
+            Stroke::new(1.0, ui.visuals().weak_text_color().gamma_multiply(0.5))
         };
         for [a, b] in overlay::frustum(&photo, frustum_depth(model)) {
             if let Some(line) = overlay::segment(camera, &a, &b, near) {

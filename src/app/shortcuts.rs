@@ -1,6 +1,6 @@
 //! The one table of keys: it drives the keyboard, the tooltips and the help.
 
-use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
+use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
 
 /// What a key or button does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ const NONE: Modifiers = Modifiers::NONE;
 const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
-/// Action, modifiers, key, what it does. One that has more modifiers stands before one with the same key and fewer.
+/// Action, modifiers, key, what it does.
 pub(super) const TABLE: [(Action, Modifiers, Key, &str); 23] = [
     (Action::Redo, CTRL_SHIFT, Key::Z, "Do the undone decision again"),
     (Action::Undo, CTRL, Key::Z, "Take the last decision back"),
@@ -65,15 +65,27 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     if ctx.egui_wants_keyboard_input() {
         return Vec::new();
     }
+    let mut found = Vec::new();
     ctx.input_mut(|i| {
-        let held = |m: Modifiers, key: Key, now: Modifiers| {
-            // egui ignores extra Shift and Alt, which some keyboards need for a sign; a letter with them is no shortcut.
-            let sign = matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket);
-            m.command == now.command && (sign || (now.alt == m.alt && now.shift == m.shift))
-        };
-        let now = i.modifiers;
-        TABLE.iter().filter(|(_, m, key, _)| held(*m, *key, now) && i.consume_key(*m, *key)).map(|t| t.0).collect()
-    })
+        i.events.retain(|event| {
+            let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
+            let Some(action) = action_of(*key, *modifiers) else { return true };
+            // A key that is held down must not decide about one instance after the other.
+            if !(*repeat && matches!(action, Action::Accept | Action::Reject)) {
+                found.push(action);
+            }
+            false
+        });
+    });
+    found
+}
+
+/// The action of a key with the modifiers held as it went down; they may be up again by the end of the frame.
+fn action_of(key: Key, held: Modifiers) -> Option<Action> {
+    // Some keyboards need Shift or Alt for a sign.
+    let sign = matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket);
+    let fits = |m: &Modifiers| m.command == held.command && (sign || (m.alt == held.alt && m.shift == held.shift));
+    TABLE.iter().find(|t| t.2 == key && fits(&t.1)).map(|t| t.0)
 }
 
 /// The keys of an action, as text: "Ctrl+Shift+Z".
@@ -105,7 +117,7 @@ pub(super) fn tip(action: Action) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eframe::egui::{Event, RawInput};
+    use eframe::egui::RawInput;
 
     #[test]
     fn no_key_does_two_things() {
@@ -120,7 +132,8 @@ mod tests {
         let ctx = Context::default();
         let event = Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
         let mut found = Vec::new();
-        let _ = ctx.run_ui(RawInput { events: vec![event], modifiers, ..Default::default() }, |ui| {
+        // The modifiers are up again when the frame begins, as after a quick stroke.
+        let _ = ctx.run_ui(RawInput { events: vec![event], ..Default::default() }, |ui| {
             found.extend(pressed(ui.ctx()));
         });
         found

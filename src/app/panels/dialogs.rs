@@ -67,6 +67,7 @@ impl Dialogs {
         Window::new("Keys and mouse")
             .open(&mut self.help)
             .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
+            .min_width(500.0)
             .collapsible(false)
             .resizable(false)
             .show(ctx, |ui| {

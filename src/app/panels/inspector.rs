@@ -6,7 +6,7 @@ use crate::app::model::Model;
 use crate::app::order::state_word;
 use crate::app::shortcuts::{Action, tip};
 use crate::review::{Decision, Reviewed};
-use eframe::egui::{Button, Grid, Key, KeyboardShortcut, Modifiers, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{Button, Event, Grid, Key, KeyboardShortcut, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
 /// A text that can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,9 @@ impl InspectorPanel {
             self.focus = None;
             response.request_focus();
         }
-        let (enter, escape) =
-            ui.input(|i| (i.key_pressed(Key::Enter) && !i.modifiers.shift, i.key_pressed(Key::Escape)));
+        let plain =
+            |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if !modifiers.shift);
+        let (enter, escape) = ui.input(|i| (i.events.iter().any(plain), i.key_pressed(Key::Escape)));
         if response.has_focus() {
             self.editing = Some(field);
         }

@@ -322,8 +322,8 @@ fn frusta(model: &Model, camera: &Camera, near: f64, ui: &Ui, draw: &mut Draw<'_
     let shows = model.selected().map(|i| model.photos_of(&i.instance)).unwrap_or_default();
     let eye = camera.center();
     for (k, photo) in model.sparse.cameras.iter().enumerate() {
-        // One that the eye sits in would only be lines across the picture.
-        let Some(photo) = photo.filter(|c| (c.center() - eye).norm() > 1e-3 * model.extent.radius) else { continue };
+        // One that the eye is almost in would only be lines across the picture.
+        let Some(photo) = photo.filter(|c| (c.center() - eye).norm() > 2.0 * frustum_depth(model)) else { continue };
         let stroke = if current == Some(k) {
             Stroke::new(2.5, ui.visuals().hyperlink_color)
         } else if shows.binary_search(&k).is_ok() {

@@ -105,8 +105,10 @@ fn main() {
     println!("{} seeds, {} views {}x{}, {:?}", init.len(), views.len(), w, h, (o.steps, o.max_gaussians));
     let cpu = || { let s = std::fs::read_to_string("/proc/self/stat").unwrap(); let v: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect(); v[11].parse::<f64>().unwrap() / 100.0 + v[12].parse::<f64>().unwrap() / 100.0 };
     let mut t = Trainer::new(&views, init, o);
+    if arg("eval", 1.0) > 0.0 {
     println!("start held out {:?}", t.psnr_held_out());
     f1(&t.gaussians(), "seed");
+    }
     let c0 = cpu();
     let every = arg("report", 300.0) as usize;
     let mut l = 0.0;
@@ -115,6 +117,7 @@ fn main() {
         l += s.loss;
         if s.step % every == 0 || t.finished() { println!("{} loss {:.4} n {} cpu {:.1}", s.step, l / every as f32, t.gaussians().len(), cpu() - c0); l = 0.0; }
     }
+    if arg("eval", 1.0) == 0.0 { return; }
     println!("held out {:?} train {:?} cpu {:.1}", t.psnr_held_out(), t.psnr_train(), cpu() - c0);
     f1(&t.gaussians(), "trained");
     write_ply(std::path::Path::new("/tmp/dev_splat.ply"), &t.gaussians()).unwrap();

@@ -64,7 +64,7 @@ fn start_xvfb() -> (Killed, String) {
 
 /// The program with a scene open, and its window.
 struct Window {
-    _process: Killed,
+    process: Killed,
     display: String,
     id: String,
 }
@@ -80,8 +80,11 @@ impl Window {
             .spawn()
             .unwrap();
         let pid = process.id().to_string();
-        let mut window = Self { _process: Killed(process), display: display.to_owned(), id: String::new() };
+        let mut window = Self { process: Killed(process), display: display.to_owned(), id: String::new() };
         window.id = wait_for("the window opens", || {
+            if let Some(status) = window.process.0.try_wait().unwrap() {
+                panic!("the program ended before its window opened: {status}");
+            }
             let found = window.xdotool(&["search", "--onlyvisible", "--pid", &pid])?;
             found.lines().next().map(str::to_owned)
         });

@@ -5,6 +5,7 @@ use super::order::Sort;
 use super::overlay::PhotoView;
 use super::shortcuts::Action;
 use super::view_state::Shown;
+use crate::export::{Format, Include};
 use crate::review::Decision;
 use eframe::egui::ThemePreference;
 use std::path::PathBuf;
@@ -51,10 +52,12 @@ pub(super) enum Command {
     Pause(bool),
     /// Stop the run.
     Cancel,
-    /// Write the reviewed scene in a format (index into the list of formats).
+    /// Write the reviewed scene.
     Export {
         /// Which.
-        format: usize,
+        format: Format,
+        /// Which instances.
+        include: Include,
         /// Where to.
         out: PathBuf,
     },

@@ -1,12 +1,28 @@
 //! The one place where the window calls `crate::export`.
 
+use crate::export::{self, Format, Include};
+use crate::scene::folder::SceneFolder;
 use std::path::Path;
 
-/// Names of the formats, as on the command line, and what they are for.
-pub(super) const FORMATS: [(&str, &str); 2] = [("coco", "masks, COCO JSON"), ("boxes", "oriented boxes, JSON")];
+/// The formats, and what they are.
+pub(super) const FORMATS: [(Format, &str); 5] = [
+    (Format::All, "Everything below"),
+    (Format::Coco, "Masks, as COCO annotations"),
+    (Format::Instances, "Boxes, labels and captions, as JSON"),
+    (Format::Splat, "Splats, as PLY"),
+    (Format::Mesh, "Surface, as PLY"),
+];
 
-/// Writes the accepted instances of a scene; what was written, or why not, in one sentence.
-pub(super) fn export(scene: &Path, format: usize, out: &Path) -> Result<String, String> {
-    let name = FORMATS.get(format).map_or("?", |f| f.0);
-    Err(format!("cannot export {} as {name} to {}: this build has no exporters", scene.display(), out.display()))
+/// Which instances.
+pub(super) const INCLUDES: [(Include, &str); 3] = [
+    (Include::Accepted, "accepted"),
+    (Include::Unreviewed, "accepted and unreviewed"),
+    (Include::All, "all, rejected too"),
+];
+
+/// Writes a scene as reviewed; what was written, or why not, in one sentence.
+pub(super) fn export(scene: &Path, format: Format, include: Include, out: &Path) -> Result<String, String> {
+    let folder = SceneFolder::open(scene).map_err(|e| e.to_string())?;
+    let done = export::export(&folder, format, out, include).map_err(|e| e.to_string())?;
+    Ok(format!("exported {} files with {} instances to {}", done.files.len(), done.instances, out.display()))
 }

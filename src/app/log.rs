@@ -52,5 +52,5 @@ impl Log {
 
 /// Red that can be read on this background.
 pub(super) fn error_color(ui: &Ui) -> Color32 {
-    ui.visuals().error_fg_color
+    if ui.visuals().dark_mode { Color32::from_rgb(255, 110, 100) } else { ui.visuals().error_fg_color }
 }

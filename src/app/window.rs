@@ -11,13 +11,14 @@ use super::screenshot::Screenshot;
 use super::shortcuts::{self, Action, tip};
 use super::view_state::{self, LAYOUT_FILE, Layout, SceneView, Shown};
 use super::{Open, export, order};
+use crate::export::{Format, Include};
 use crate::pipeline::{Live, Message, Pipeline, RunOptions};
 use crate::review::{Decision, Review, ReviewError, Verdict, queue};
 use crate::scene::Instance;
 use crate::scene::folder::SceneFolder;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use eframe::egui::{self, Context, ThemePreference, Ui, ViewportCommand};
-use egui_notify::Toasts;
+use eframe::egui::{self, Color32, Context, ThemePreference, Ui, ViewportCommand};
+use egui_notify::{Anchor, Toasts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use std::time::Duration;
 const FLIGHT: f64 = 0.3;
 
 /// Seconds between a change of the view and its being saved.
-const SAVE_AFTER: f64 = 1.0;
+const SAVE_AFTER: f64 = 0.5;
 
 /// A run, and what of it has been taken in.
 struct Running {
@@ -98,7 +99,7 @@ impl Window {
             dialogs: Dialogs::default(),
             layout,
             log: Log::default(),
-            toasts: Toasts::default(),
+            toasts: Toasts::default().with_anchor(Anchor::BottomRight),
             pieces: load::closed(),
             loading: false,
             run: None,
@@ -131,12 +132,14 @@ impl Window {
     /// Toast and line of the log.
     fn tell(&mut self, level: Level, text: String) {
         let short: String = text.chars().take(300).collect();
-        match level {
-            Level::Info => self.toasts.info(short),
-            Level::Warning => self.toasts.warning(short),
-            Level::Error => self.toasts.error(short),
-        }
-        .duration(Some(Duration::from_secs(if level == Level::Info { 3 } else { 8 })));
+        // The signs of egui-notify are not in egui's fonts.
+        let (sign, color, seconds) = match level {
+            Level::Info => ("i", Color32::from_rgb(90, 160, 240), 3),
+            Level::Warning => ("!", Color32::from_rgb(230, 160, 40), 8),
+            Level::Error => ("x", Color32::from_rgb(240, 90, 80), 8),
+        };
+        let toast = self.toasts.custom(short, sign.into(), color);
+        toast.duration(Some(Duration::from_secs(seconds))).closable(false);
         self.log.add(level, text);
     }
 
@@ -385,7 +388,7 @@ impl Window {
             Command::Run { input, out } => self.start_run(ctx, input, out),
             Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
             Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
-            Command::Export { format, out } => self.export(ctx, format, out),
+            Command::Export { format, include, out } => self.export(ctx, format, include, out),
         }
     }
 
@@ -527,11 +530,11 @@ impl Window {
         });
     }
 
-    fn export(&mut self, ctx: &Context, format: usize, out: PathBuf) {
+    fn export(&mut self, ctx: &Context, format: Format, include: Include, out: PathBuf) {
         let Some(root) = self.model.root.clone() else { return };
         let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
         std::thread::spawn(move || {
-            let _ = answer.send(Answer::Exported(export::export(&root, format, &out)));
+            let _ = answer.send(Answer::Exported(export::export(&root, format, include, &out)));
             ctx.request_repaint();
         });
     }

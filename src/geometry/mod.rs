@@ -1,1 +1,9 @@
 //! Stage 1: structure from motion, dense depth, planes, gravity, fusion to a mesh.
+
+pub mod dense;
+pub mod fusion;
+pub mod gravity;
+pub mod planes;
+pub mod raster;
+pub mod sfm;
+pub mod tsdf;

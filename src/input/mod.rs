@@ -3,7 +3,7 @@
 mod copy;
 mod list;
 mod photo;
-mod poses;
+pub(crate) mod poses;
 #[cfg(test)]
 mod tests;
 
@@ -153,8 +153,10 @@ fn with_poses(
         out.push(format!("{name} has a pose for {stem}, which has no photo"));
     }
     let (kept, left): (Vec<_>, Vec<_>) = photos.into_iter().partition(|p| poses.c2w.contains_key(&p.stem));
-    for photo in &left {
-        out.push(format!("left out: {} has no usable pose in {name}", photo.path.display()));
+    // A pose that cannot be used was named already.
+    let named = |stem: &str| poses.warnings.iter().any(|w| w.contains(&format!("the pose of {stem} is not used")));
+    for photo in left.iter().filter(|p| !named(&p.stem)) {
+        out.push(format!("left out: {} has no pose in {name}", photo.path.display()));
     }
     if kept.is_empty() {
         let reason = "not one photo has a usable pose in it".into();

@@ -36,7 +36,8 @@ fn malformed(path: &Path, reason: impl std::fmt::Display) -> InputError {
     InputError::Malformed { path: path.into(), reason: reason.to_string() }
 }
 
-fn read_json(path: &Path) -> Result<serde_json::Value, InputError> {
+/// Reads JSON, with NaN and Infinity of Python as null.
+pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, InputError> {
     let text = std::fs::read(path).map_err(|source| InputError::Io { path: path.into(), source })?;
     let text = String::from_utf8(text).map_err(|_| malformed(path, "it is not UTF-8 text"))?;
     serde_json::from_str(&without_nan(&text)).map_err(|e| malformed(path, e))

@@ -1,1 +1,70 @@
 //! Stage 3: masks lifted to 3D, merged across views, boxed, scored, captioned.
+
+mod boxes;
+mod caption;
+mod consensus;
+mod describe;
+mod labels;
+mod lift;
+mod merge;
+mod redraw;
+mod report;
+mod seen;
+
+pub use describe::{DescribeError, describe};
+pub use seen::seen_from;
+
+use crate::perception::View;
+use crate::perception::cloud::Cloud;
+use crate::scene::{Cancelled, FrameMasks, Instance, Job};
+
+/// What instances are made from.
+pub struct Input<'a> {
+    /// The fused cloud of the views.
+    pub cloud: &'a Cloud,
+    /// The views; world up is +z.
+    pub views: &'a [View<'a>],
+    /// One entry per view. Masks with equal instance ids other than 0 are one thing; masks with 0 are merged by what
+    /// they cover.
+    pub masks: &'a [FrameMasks],
+    /// Length of a metre in scene units.
+    pub metre: f64,
+    /// True where scene units are known to be metres: captions then give metres, else "units".
+    pub metric: bool,
+}
+
+/// Instances, and the masks with their ids.
+pub struct Built {
+    /// Instances, by falling score; ids from 1 in that order.
+    pub instances: Vec<Instance>,
+    /// One entry per view: masks of the instances only, in full, also where no mask was given but the thing shows.
+    pub masks: Vec<FrameMasks>,
+}
+
+/// Masks across views that are one thing.
+pub(crate) struct Track {
+    /// Indices into the lifted masks, ascending.
+    pub(crate) masks: Vec<usize>,
+    /// Voxels that the views agree on, ascending.
+    pub(crate) voxels: Vec<u32>,
+    /// Mean share of the views of a voxel that put it in a mask, 0..1.
+    pub(crate) agreement: f64,
+}
+
+/// Lifts, merges, boxes, scores and captions. Nothing random: same input, same output.
+pub fn build(input: &Input, job: &dyn Job) -> Result<Built, Cancelled> {
+    job.tick(0, 6)?;
+    let lifted = lift::all(input, job);
+    job.tick(1, 6)?;
+    let given = lifted.iter().any(|m| m.id != 0);
+    let (groups, synonyms) =
+        if given { (merge::by_id(&lifted), labels::Synonyms::none()) } else { merge::by_overlap(input, &lifted, job)? };
+    job.tick(3, 6)?;
+    let tracks = consensus::tracks(input, &lifted, groups, &synonyms);
+    job.tick(4, 6)?;
+    let (instances, order) = report::instances(input, &lifted, &tracks, &synonyms);
+    job.tick(5, 6)?;
+    let masks = redraw::masks(input, &lifted, &tracks, &order, &instances, given, job)?;
+    job.tick(6, 6)?;
+    Ok(Built { instances, masks })
+}

@@ -5,7 +5,7 @@ use super::stages;
 use super::worker::{StageJob, Worker};
 use super::{Message, RunOptions, Stage};
 use crate::scene::folder::{FolderError, SceneFolder, SceneMeta, StageRecord, VERSION, write_atomic};
-use crate::scene::{Cancelled, Similarity};
+use crate::scene::{Cancelled, Job as _, Similarity};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

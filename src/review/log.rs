@@ -1,4 +1,14 @@
 //! `review.jsonl`: one JSON object a line, append-only, each line with its own checksum and synced before it counts.
+//!
+//! ```json
+//! {"seq":4,"time":"2026-01-31T09:30:00.125Z","reviewer":"ana","program":"holoscope 0.1.0","id":12,"action":"decide",
+//!  "decision":"recaption","text":"a red chair","before":{"caption":"a chair"},"after":{"caption":"a red chair"},
+//!  "box":{...},"sum":"0f5ac2e17b3d9846"}
+//! ```
+//!
+//! `action` is `decide` (with `decision` accept, reject, recaption or relabel), or `undo` or `redo` with `of`, the `seq`
+//! of a decision. `box` is the box that was judged. `sum` comes last: the first 16 hex digits of the BLAKE3 hash of the
+//! line without `,"sum":"..."` and line feed.
 
 use super::{Decision, ReviewError, Verdict};
 use crate::scene::OrientedBox;

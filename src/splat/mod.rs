@@ -6,6 +6,7 @@
 mod adam;
 mod cpu;
 mod densify;
+mod fill;
 mod lanes;
 mod loss;
 mod options;
@@ -14,6 +15,8 @@ mod rasteriser;
 mod render;
 mod seed;
 mod sh;
+#[cfg(test)]
+mod tests;
 mod train;
 mod views;
 

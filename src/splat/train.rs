@@ -3,6 +3,7 @@
 use super::adam::Adam;
 use super::cpu::Cpu;
 use super::densify::{Motion, densify};
+use super::fill::fill;
 use super::loss::{Weights, loss};
 use super::options::{Rates, TrainOptions};
 use super::rasteriser::{Gradient, Rasteriser};
@@ -48,13 +49,19 @@ impl Trainer<Cpu> {
 
 impl<R: Rasteriser> Trainer<R> {
     /// The same on any rasteriser.
-    pub fn with_rasteriser(rasteriser: R, views: &[TrainView], init: Gaussians, options: TrainOptions) -> Self {
-        let gaussians = with_degree(&init, options.sh_degree.min(3));
+    pub fn with_rasteriser(rasteriser: R, views: &[TrainView], init: Gaussians, mut options: TrainOptions) -> Self {
+        options.sh_degree = options.sh_degree.min(3);
+        let mut gaussians = with_degree(&init, options.sh_degree);
         let unit = typical_distance(views, &gaussians);
-        let training = (0..views.len()).filter(|&i| !views[i].held_out).collect();
+        let training: Vec<usize> = (0..views.len()).filter(|&i| !views[i].held_out).collect();
+        let views = Pyramid::build(views, &options.levels);
+        if !gaussians.is_empty() {
+            let coarsest = training.iter().filter_map(|&i| views[i].levels.first());
+            fill(&rasteriser, &mut gaussians, coarsest, unit, options.max_gaussians);
+        }
         Self {
             rasteriser,
-            views: Pyramid::build(views, &options.levels),
+            views,
             training,
             queue: Vec::new(),
             rng: fastrand::Rng::with_seed(options.seed),

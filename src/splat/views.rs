@@ -13,7 +13,8 @@ pub struct TrainView<'a> {
     pub image: &'a RgbImage,
     /// Its camera; the intrinsics may be of another size than the photo.
     pub camera: Camera,
-    /// Depth along the optical axis and its confidence 0..1, both of the depth map's size (any size).
+    /// Depth along the optical axis and its confidence 0..1, both of the depth map's size (any size; a confidence of
+    /// another length is no depth).
     pub depth: Option<(&'a DepthMap, &'a [f32])>,
     /// Never trained on, only measured.
     pub held_out: bool,
@@ -81,6 +82,9 @@ fn level(view: &TrainView, divide: u32) -> LevelView {
 /// Mean of the pixels that each new pixel covers, whole pixels only.
 fn shrink(image: &RgbImage, sw: u32, sh: u32) -> Vec<[u8; 3]> {
     let (w, h) = image.dimensions();
+    if w == 0 || h == 0 {
+        return vec![[0; 3]; (sw * sh) as usize];
+    }
     let range = |i: u32, n: u32, m: u32| {
         let (a, b) = (u64::from(i) * u64::from(m) / u64::from(n), u64::from(i + 1) * u64::from(m) / u64::from(n));
         a as u32..(b as u32).max(a as u32 + 1)

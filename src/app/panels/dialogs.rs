@@ -1,8 +1,9 @@
 //! What lies over the panels: welcome, help, the offer to make a scene, export.
 
 use crate::app::command::Command;
-use crate::app::export::FORMATS;
+use crate::app::export::{FORMATS, INCLUDES};
 use crate::app::shortcuts::{Action, TABLE, keys, tip};
+use crate::export::{Format, Include};
 use eframe::egui::{Align2, Context, Grid, Id, Key, Modal, RichText, TextEdit, Ui, Window};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ pub(in crate::app) struct Dialogs {
     /// The table of keys.
     pub help: bool,
     offer: Option<(String, String)>,
-    export: Option<(usize, String)>,
+    export: Option<(Format, Include, String)>,
     path: String,
 }
 
@@ -26,8 +27,7 @@ impl Dialogs {
 
     /// Asks for format and place.
     pub(in crate::app) fn ask_export(&mut self, scene: &Path) {
-        let format = self.export.as_ref().map_or(0, |e| e.0);
-        self.export = Some((format, scene.join("export").display().to_string()));
+        self.export = Some((Format::All, Include::Accepted, scene.join("export").display().to_string()));
     }
 
     /// Whether one of them wants the keyboard.
@@ -123,14 +123,20 @@ impl Dialogs {
     }
 
     fn export(&mut self, ctx: &Context, out: &mut Vec<Command>) {
-        let Some((format, path)) = &mut self.export else { return };
+        let Some((format, include, path)) = &mut self.export else { return };
         let mut answer = None;
         Modal::new(Id::unique("export")).show(ctx, |ui| {
             ui.set_width(460.0);
             ui.heading("Export the reviewed scene");
-            for (k, (name, what)) in FORMATS.iter().enumerate() {
-                ui.radio_value(format, k, format!("{name}: {what}"));
+            for (f, what) in FORMATS {
+                ui.radio_value(format, f, what);
             }
+            ui.horizontal(|ui| {
+                ui.label("Instances");
+                for (i, what) in INCLUDES {
+                    ui.radio_value(include, i, what);
+                }
+            });
             ui.add_space(6.0);
             ui.horizontal(|ui| {
                 ui.label("Into");
@@ -147,7 +153,7 @@ impl Dialogs {
         });
         if let Some(yes) = answer {
             if yes {
-                out.push(Command::Export { format: *format, out: PathBuf::from(path.trim()) });
+                out.push(Command::Export { format: *format, include: *include, out: PathBuf::from(path.trim()) });
             }
             self.export = None;
         }

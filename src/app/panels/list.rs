@@ -1,6 +1,7 @@
 //! The list of instances.
 
 use crate::app::command::Command;
+use crate::app::log::error_color;
 use crate::app::model::Model;
 use crate::app::order::{COLUMNS, state_word};
 use crate::app::overlay;
@@ -138,7 +139,7 @@ pub(super) fn state_color(ui: &Ui, item: &Reviewed) -> Color32 {
     match (item.verdict, item.instance.state) {
         (Verdict::Accepted, _) if dark => Color32::from_rgb(110, 210, 120),
         (Verdict::Accepted, _) => Color32::from_rgb(20, 120, 40),
-        (Verdict::Rejected, _) => ui.visuals().error_fg_color,
+        (Verdict::Rejected, _) => error_color(ui),
         (_, InstanceState::Verify) => ui.visuals().warn_fg_color,
         (_, InstanceState::Dropped) => ui.visuals().weak_text_color(),
         (_, InstanceState::Kept) => ui.visuals().text_color(),

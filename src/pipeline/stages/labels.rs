@@ -71,7 +71,7 @@ fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunE
             perception::files::read(path, &wanted, bench.job)?
         }
         None => {
-            let cloud = Cloud::build(views, METRE, bench.job)?;
+            let cloud = Cloud::fuse(views, METRE, bench.job)?;
             perception::geometric::segment(&cloud, views, METRE, bench.options.seed, bench.job)?
         }
     };
@@ -114,7 +114,7 @@ pub(in crate::pipeline) fn instances(
 
 fn make_instances(bench: &mut Bench, views: &[View], masks: &[FrameMasks]) -> Result<Built, RunError> {
     let vlm = bench.options.vlm.as_deref().map(Vlm::connect).transpose()?;
-    let cloud = Cloud::build(views, METRE, bench.job)?;
+    let cloud = Cloud::fuse(views, METRE, bench.job)?;
     let metric = bench.meta.units == "metres";
     let mut built =
         instances::build(&instances::Input { cloud: &cloud, views, masks, metre: METRE, metric }, bench.job)?;

@@ -1,11 +1,12 @@
 //! What each stage does, one file a group. Each takes what the stages before made and returns what the next ones need.
 
 mod geometry;
+mod given_depth;
 mod labels;
 mod photos;
 mod splats;
 
-pub(super) use geometry::{Geometry, depth, poses};
+pub(super) use geometry::{depth, poses};
 pub(super) use labels::{instances, masks};
 pub(super) use photos::frames;
-pub(super) use splats::{Surface, mesh, splats};
+pub(super) use splats::{mesh, splats};

@@ -38,20 +38,16 @@ impl Rasteriser for Cpu {
 
     fn backward(&self, g: &Gaussians, pass: &CpuPass, planes: &Planes, by_planes: &Planes) -> Vec<(u32, Gradient)> {
         let pairs = pair_gradients(pass, planes, by_planes);
-        let mut out: Vec<(u32, Gradient)> = pass
-            .splats
-            .par_iter()
-            .enumerate()
-            .map(|(k, s)| {
-                let mut sum = PairGradient::default();
-                for &slot in pass.bins.slots_of(k) {
-                    sum.add(&pairs[slot as usize]);
-                }
-                (s.id, project::backward(&pass.view, g, pass.degree, s, &sum))
-            })
-            .collect();
-        out.par_sort_unstable_by_key(|(id, _)| *id);
-        out
+        let mut order: Vec<(u32, u32)> = pass.splats.iter().zip(0..).map(|(s, k)| (s.id, k)).collect();
+        order.par_sort_unstable();
+        let gradient = |&(id, k): &(u32, u32)| {
+            let mut sum = PairGradient::default();
+            for &slot in pass.bins.slots_of(k as usize) {
+                sum.add(&pairs[slot as usize]);
+            }
+            (id, project::backward(&pass.view, g, pass.degree, &pass.splats[k as usize], &sum))
+        };
+        order.par_iter().map(gradient).collect()
     }
 }
 

@@ -66,8 +66,9 @@ impl View {
     }
 }
 
-/// A visible Gaussian in the image.
+/// A visible Gaussian in the image: one line of the cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Splat {
     /// Centre, pixels.
     pub(super) mx: f32,
@@ -215,10 +216,12 @@ fn splat(view: &View, g: &Gaussians, i: usize, degree: usize) -> Option<Splat> {
 
 /// The Gaussians that can be seen, near to far (equal depths by index).
 pub(super) fn visible(view: &View, g: &Gaussians, degree: usize) -> Vec<Splat> {
-    let mut splats: Vec<Splat> = (0..g.len()).into_par_iter().filter_map(|i| splat(view, g, i, degree)).collect();
+    let seen: Vec<Splat> = (0..g.len()).into_par_iter().filter_map(|i| splat(view, g, i, degree)).collect();
     // Bits of positive floats sort as the floats do.
-    splats.par_sort_unstable_by_key(|s| (u64::from(s.z.to_bits()) << 32) | u64::from(s.id));
-    splats
+    let mut order: Vec<u64> =
+        seen.iter().enumerate().map(|(k, s)| (u64::from(s.z.to_bits()) << 32) | k as u64).collect();
+    order.par_sort_unstable();
+    order.par_iter().map(|key| seen[(key & 0xffff_ffff) as usize]).collect()
 }
 
 /// World-frame normal: the shortest axis, turned to the camera.

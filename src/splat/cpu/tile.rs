@@ -229,7 +229,8 @@ impl Sums {
         Self { q: zero, q1: [zero; 2], q2: [zero; 3], rgb: [zero; 3], depth: [zero; 3] }
     }
 
-    #[inline(always)]
+    /// Not inlined: kept in memory, the sums are what the compiler starts its vectors from (twice as fast).
+    #[inline(never)]
     fn add(&mut self, s: &Splat, p: &mut Pixels, i: usize, (dx, dy): (F8, f32), (raw, alpha, t): (F8, F8, F8)) {
         let dy = F8::splat(dy);
         let w = alpha * t;

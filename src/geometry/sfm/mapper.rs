@@ -1,0 +1,324 @@
+//! The state of a reconstruction: views, tracks and their points, and the steps that keep them consistent.
+
+use super::bundle::{Aspect, Landmark, Limits, Observation, Problem, adjust};
+use super::features::Features;
+use super::graph::{Pair, Track};
+use super::triangulation::{Sight, triangulate_robust, widest_angle};
+use super::view::View;
+use crate::scene::Cancelled;
+use nalgebra::Point3;
+use rayon::prelude::*;
+
+/// Cost, square pixels per observation, of focal lengths whose ratio is off by the factor 2. Off by 1 %, the usual limit of
+/// real cameras, it is 0.0025: less than what clear evidence weighs.
+const ASPECT_WEIGHT: f64 = 50.0;
+
+/// Marks a feature that is in no track.
+const NONE: u32 = u32::MAX;
+
+/// What an observation and a point must satisfy.
+#[derive(Clone, Copy)]
+pub(super) struct Tolerance {
+    /// Largest reprojection error, pixels.
+    pub(super) pixels: f64,
+    /// Least angle between the widest two rays to a point, radians.
+    pub(super) angle: f64,
+}
+
+/// Views, tracks and points.
+pub(super) struct Mapper<'a> {
+    pub(super) features: &'a [Features],
+    pub(super) pairs: &'a [Pair],
+    pub(super) tracks: Vec<Track>,
+    /// Track of each feature of each photo, or [`NONE`].
+    track_of: Vec<Vec<u32>>,
+    pub(super) views: Vec<View>,
+    pub(super) registered: Vec<bool>,
+    /// Photos of one group share their focal lengths.
+    group: Vec<usize>,
+    /// fy / fx of each photo at the start.
+    ratio: Vec<f64>,
+    /// Whether focal lengths are adjusted.
+    pub(super) refine_focal: bool,
+    /// The photo whose pose is held in global adjustments.
+    pub(super) anchor: usize,
+}
+
+/// What a check of a track against its views gave.
+type Checked = (Option<Point3<f64>>, Vec<bool>);
+
+impl<'a> Mapper<'a> {
+    pub(super) fn new(
+        features: &'a [Features],
+        pairs: &'a [Pair],
+        tracks: Vec<Track>,
+        views: Vec<View>,
+        group: Vec<usize>,
+        refine_focal: bool,
+    ) -> Self {
+        let track_of = features.iter().map(|f| vec![NONE; f.points.len()]).collect();
+        let registered = vec![false; views.len()];
+        let ratio = views.iter().map(|v| v.focal[1] / v.focal[0]).collect();
+        let mut mapper =
+            Self { features, pairs, tracks, track_of, views, registered, group, ratio, refine_focal, anchor: 0 };
+        for t in 0..mapper.tracks.len() {
+            mapper.claim(t);
+        }
+        mapper
+    }
+
+    fn claim(&mut self, t: usize) {
+        for (i, f) in &self.tracks[t].seen {
+            self.track_of[*i as usize][*f as usize] = t as u32;
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.registered.iter().filter(|r| **r).count()
+    }
+
+    /// Track of a feature.
+    fn track(&self, image: usize, feature: u32) -> Option<usize> {
+        let t = self.track_of[image][feature as usize];
+        (t != NONE).then_some(t as usize)
+    }
+
+    /// Tracks that photo `i` observes, ascending, whether or not they have a point.
+    pub(super) fn tracks_of(&self, i: usize) -> Vec<usize> {
+        let mut out: Vec<usize> = self.track_of[i].iter().filter(|t| **t != NONE).map(|t| *t as usize).collect();
+        out.sort_unstable();
+        out
+    }
+
+    /// Points in the world that photo `i` should see by its tracks, and where.
+    pub(super) fn visible(&self, i: usize) -> (Vec<Point3<f64>>, Vec<[f64; 2]>) {
+        self.track_of[i]
+            .iter()
+            .zip(&self.features[i].points)
+            .filter(|(t, _)| **t != NONE)
+            .filter_map(|(t, uv)| self.tracks[*t as usize].point.map(|p| (p, *uv)))
+            .unzip()
+    }
+
+    /// Number of observations of photo `i` that fit their points.
+    pub(super) fn fitting_in(&self, i: usize) -> usize {
+        self.tracks_of(i).into_iter().filter(|t| self.tracks[*t].fitting().any(|(k, _)| k == i)).count()
+    }
+
+    fn uv(&self, (i, f): (u32, u32)) -> [f64; 2] {
+        self.features[i as usize].points[f as usize]
+    }
+
+    fn check(&self, track: &Track, tolerance: Tolerance) -> Checked {
+        let there: Vec<usize> = (0..track.seen.len()).filter(|k| self.registered[track.seen[*k].0 as usize]).collect();
+        let sights: Vec<Sight> = there
+            .iter()
+            .map(|k| Sight { view: &self.views[track.seen[*k].0 as usize], uv: self.uv(track.seen[*k]) })
+            .collect();
+        let spread = |flags: &[bool]| {
+            let mut fits = vec![false; track.seen.len()];
+            there.iter().zip(flags).for_each(|(k, f)| fits[*k] = *f);
+            fits
+        };
+        let limit2 = tolerance.pixels * tolerance.pixels;
+        let mut kept: Option<(Point3<f64>, Vec<bool>, usize)> = None;
+        if let Some(p) = track.point {
+            let flags: Vec<bool> = sights.iter().map(|s| s.view.error2(&p, s.uv) < limit2).collect();
+            let count = flags.iter().filter(|f| **f).count();
+            let wide = || widest_angle(&p, sights.iter().zip(&flags).filter(|(_, f)| **f).map(|(s, _)| s.view));
+            if count >= 2 && wide() >= tolerance.angle {
+                if count == sights.len() {
+                    return (Some(p), spread(&flags));
+                }
+                kept = Some((p, flags, count));
+            }
+        }
+        let fresh = triangulate_robust(&sights, tolerance.pixels, tolerance.angle);
+        let better = |n: usize| kept.as_ref().is_none_or(|k| n > k.2);
+        match fresh {
+            Some(r) if better(r.fits.iter().filter(|f| **f).count()) => (Some(r.point), spread(&r.fits)),
+            _ => kept.map_or_else(|| (None, vec![false; track.seen.len()]), |(p, flags, _)| (Some(p), spread(&flags))),
+        }
+    }
+
+    /// Triangulates the tracks `ids` that have no point, and keeps, extends or drops the points of the others.
+    pub(super) fn update(&mut self, ids: &[usize], tolerance: Tolerance) {
+        let checked: Vec<Checked> =
+            ids.par_iter().with_min_len(32).map(|t| self.check(&self.tracks[*t], tolerance)).collect();
+        for (t, (point, fits)) in ids.iter().zip(checked) {
+            (self.tracks[*t].point, self.tracks[*t].fits) = (point, fits);
+        }
+    }
+
+    /// [`Mapper::update`] for every track.
+    pub(super) fn update_all(&mut self, tolerance: Tolerance) {
+        let ids: Vec<usize> = (0..self.tracks.len()).collect();
+        self.update(&ids, tolerance);
+    }
+
+    /// Observations that do not fit their track's point but agree on another become a track of their own.
+    pub(super) fn split(&mut self, tolerance: Tolerance) {
+        for t in 0..self.tracks.len() {
+            let track = &self.tracks[t];
+            if track.point.is_none() {
+                continue;
+            }
+            let (rest, own): (Vec<_>, Vec<_>) =
+                track.seen.iter().zip(&track.fits).partition(|((i, _), fits)| !**fits && self.registered[*i as usize]);
+            if rest.len() < 2 {
+                continue;
+            }
+            let mut other = Track::new(rest.into_iter().map(|(s, _)| *s).collect());
+            (other.point, other.fits) = self.check(&other, tolerance);
+            if other.point.is_some() {
+                let (seen, fits) = own.into_iter().map(|(s, f)| (*s, *f)).unzip();
+                self.tracks[t] = Track { seen, fits, point: self.tracks[t].point };
+                self.tracks.push(other);
+                self.claim(self.tracks.len() - 1);
+            }
+        }
+    }
+
+    /// Joins tracks and loose features that a verified match links and one point explains.
+    pub(super) fn merge(&mut self, tolerance: Tolerance) {
+        let pairs = self.pairs;
+        for pair in pairs {
+            if !(self.registered[pair.i] && self.registered[pair.j]) {
+                continue;
+            }
+            for (a, b) in &pair.matches {
+                let ends = [(pair.i, *a), (pair.j, *b)];
+                let [first, second] = ends.map(|(i, f)| self.track(i, f));
+                match (first, second) {
+                    (Some(s), Some(t)) if s != t => self.merge_tracks(s, t, tolerance),
+                    (Some(s), None) => self.adopt(s, (pair.j as u32, *b), tolerance),
+                    (None, Some(t)) => self.adopt(t, (pair.i as u32, *a), tolerance),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn merge_tracks(&mut self, s: usize, t: usize, tolerance: Tolerance) {
+        let (a, b) = (&self.tracks[s], &self.tracks[t]);
+        let (Some(p), Some(q)) = (a.point, b.point) else { return };
+        if a.seen.iter().any(|(i, _)| b.seen.iter().any(|(j, _)| i == j)) {
+            return;
+        }
+        // The points must be near each other in pixels of every view before the costlier check.
+        let near = |p: &Point3<f64>, track: &Track| {
+            track
+                .fitting()
+                .all(|(i, f)| self.views[i].error2(p, self.features[i].points[f]) < (3.0 * tolerance.pixels).powi(2))
+        };
+        if !(near(&p, b) && near(&q, a)) {
+            return;
+        }
+        let fitting = |t: &Track| t.fits.iter().filter(|f| **f).count();
+        let mut joint = Track::new(a.seen.iter().chain(&b.seen).copied().collect());
+        (joint.point, joint.fits) = self.check(&joint, tolerance);
+        if joint.point.is_some() && fitting(&joint) >= fitting(a) + fitting(b) {
+            self.tracks[s] = joint;
+            self.tracks[t] = Track::default();
+            self.claim(s);
+        }
+    }
+
+    fn adopt(&mut self, t: usize, feature: (u32, u32), tolerance: Tolerance) {
+        let track = &self.tracks[t];
+        let Some(p) = track.point else { return };
+        let fits = self.views[feature.0 as usize].error2(&p, self.uv(feature)) < tolerance.pixels * tolerance.pixels;
+        if !fits || track.seen.iter().any(|(i, _)| *i == feature.0) {
+            return;
+        }
+        let at = track.seen.partition_point(|s| *s < feature);
+        self.tracks[t].seen.insert(at, feature);
+        self.tracks[t].fits.insert(at, true);
+        self.claim(t);
+    }
+
+    /// The expected ratio of each group's focal lengths, weighted by what is seen in it.
+    fn aspects(&self) -> Vec<Aspect> {
+        let mut seen = vec![0usize; self.views.len()];
+        self.tracks.iter().flat_map(Track::fitting).for_each(|(i, _)| seen[i] += 1);
+        let mut out: Vec<Aspect> = Vec::new();
+        for (i, count) in seen.iter().enumerate() {
+            let weight = ASPECT_WEIGHT * *count as f64;
+            match out.iter_mut().find(|a| self.group[a.view] == self.group[i]) {
+                Some(a) => a.weight += weight,
+                None => out.push(Aspect { view: i, ratio: self.ratio[i], weight }),
+            }
+        }
+        out
+    }
+
+    /// Adjusts the poses of `free` photos, the points they see, and focal lengths where `focal`.
+    fn adjust(
+        &mut self,
+        free: &[bool],
+        focal: bool,
+        limits: Limits,
+        tick: impl FnMut() -> Result<(), Cancelled>,
+    ) -> Result<(), Cancelled> {
+        let concerned = |t: &Track| t.point.is_some() && (focal || t.fitting().any(|(i, _)| free[i]));
+        let ids: Vec<usize> = (0..self.tracks.len()).filter(|t| concerned(&self.tracks[*t])).collect();
+        let landmarks = ids
+            .iter()
+            .filter_map(|t| {
+                let track = &self.tracks[*t];
+                let seen =
+                    track.fitting().map(|(view, f)| Observation { view, uv: self.features[view].points[f] }).collect();
+                track.point.map(|position| Landmark { position, seen })
+            })
+            .collect();
+        let mut problem = Problem {
+            views: self.views.clone(),
+            free: free.to_vec(),
+            group: self.group.clone(),
+            refine_focal: focal,
+            aspects: self.aspects(),
+            landmarks,
+        };
+        adjust(&mut problem, limits, tick)?;
+        self.views = problem.views;
+        for (t, l) in ids.iter().zip(problem.landmarks) {
+            self.tracks[*t].point = Some(l.position);
+        }
+        Ok(())
+    }
+
+    /// Adjusts everything.
+    pub(super) fn adjust_all(
+        &mut self,
+        limits: Limits,
+        tick: impl FnMut() -> Result<(), Cancelled>,
+    ) -> Result<(), Cancelled> {
+        let mut free = self.registered.clone();
+        free[self.anchor] = false;
+        // Two or three photos say too little about focal lengths.
+        let focal = self.refine_focal && self.count() >= 4;
+        self.adjust(&free, focal, limits, tick)
+    }
+
+    /// Adjusts photo `i` and the `neighbours` registered photos that share most points with it.
+    pub(super) fn adjust_around(
+        &mut self,
+        i: usize,
+        neighbours: usize,
+        limits: Limits,
+        tick: impl FnMut() -> Result<(), Cancelled>,
+    ) -> Result<(), Cancelled> {
+        let mut shared = vec![0usize; self.views.len()];
+        for t in self.tracks_of(i) {
+            if self.tracks[t].fitting().any(|(k, _)| k == i) {
+                self.tracks[t].fitting().for_each(|(k, _)| shared[k] += 1);
+            }
+        }
+        let mut others: Vec<usize> = (0..shared.len()).filter(|k| *k != i && shared[*k] > 0).collect();
+        others.sort_by_key(|k| (std::cmp::Reverse(shared[*k]), *k));
+        let mut free = vec![false; self.views.len()];
+        free[i] = true;
+        others.into_iter().take(neighbours).filter(|k| *k != self.anchor).for_each(|k| free[k] = true);
+        self.adjust(&free, false, limits, tick)
+    }
+}

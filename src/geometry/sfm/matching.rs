@@ -1,0 +1,106 @@
+//! Brute-force matching of descriptors, and the choice of pairs of photos worth matching.
+
+use super::features::{DESCRIPTOR, DESCRIPTOR_NORM, Features};
+use rayon::prelude::*;
+
+/// Largest ratio of the distance to the nearest and to the second nearest descriptor (Lowe 2004, section 7.1).
+const RATIO: f32 = 0.8;
+/// Largest distance of unit descriptors that match.
+const MAX_DISTANCE: f32 = 0.8;
+/// Queries compared at a time, so that each train descriptor is loaded once for all of them.
+const BLOCK: usize = 4;
+/// Features of largest scale that the pre-emptive match looks at (C. Wu, "Towards linear-time incremental structure from
+/// motion", 3DV 2013, section 3).
+const PREVIEW: usize = 320;
+/// Matches among those below which a pair is not matched in full.
+const PREVIEW_MATCHES: usize = 5;
+/// Photos before and after each that are always matched with it: captures are mostly sequences.
+const SEQUENCE: usize = 3;
+
+fn dots(queries: &[&[i16; DESCRIPTOR]; BLOCK], train: &[i16; DESCRIPTOR]) -> [i32; BLOCK] {
+    queries.map(|q| q.iter().zip(train).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum())
+}
+
+/// Largest and second largest of `values`, with the position of the largest.
+fn top_two(values: &[i32]) -> (usize, i32, i32) {
+    const LANES: usize = 8;
+    let (mut first, mut second) = ([i32::MIN; LANES], [i32::MIN; LANES]);
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for k in 0..LANES {
+            second[k] = second[k].max(first[k].min(chunk[k]));
+            first[k] = first[k].max(chunk[k]);
+        }
+    }
+    let (mut a, mut b) = (i32::MIN, i32::MIN);
+    for v in first.iter().chain(&second).chain(rest) {
+        b = b.max(a.min(*v));
+        a = a.max(*v);
+    }
+    (values.iter().position(|v| *v == a).unwrap_or(0), a, b)
+}
+
+/// Mutual nearest neighbours among the first `limit` features of each photo, that pass the ratio test from `a` to `b`.
+pub(super) fn match_features(a: &Features, b: &Features, limit: usize) -> Vec<(u32, u32)> {
+    let (queries, trains) =
+        (&a.descriptors[..a.descriptors.len().min(limit)], &b.descriptors[..b.descriptors.len().min(limit)]);
+    if queries.len() < 2 || trains.len() < 2 {
+        return Vec::new();
+    }
+    let distance = |dot: i32| (2.0 - 2.0 * (dot as f32 / (DESCRIPTOR_NORM * DESCRIPTOR_NORM)).min(1.0)).sqrt();
+    let mut column = vec![(i32::MIN, 0u32); trains.len()];
+    let mut forward = Vec::with_capacity(queries.len());
+    let mut rows = [(); BLOCK].map(|()| vec![0i32; trains.len()]);
+    for (block, chunk) in queries.chunks(BLOCK).enumerate() {
+        let q: [&[i16; DESCRIPTOR]; BLOCK] = std::array::from_fn(|k| &chunk[k.min(chunk.len() - 1)]);
+        for (j, train) in trains.iter().enumerate() {
+            let d = dots(&q, train);
+            for k in 0..BLOCK {
+                rows[k][j] = d[k];
+            }
+        }
+        for (k, row) in rows.iter().enumerate().take(chunk.len()) {
+            let i = (block * BLOCK + k) as u32;
+            for (best, v) in column.iter_mut().zip(row) {
+                *best = if *v > best.0 { (*v, i) } else { *best };
+            }
+            let (j, first, second) = top_two(row);
+            let near = distance(first);
+            if near < MAX_DISTANCE && near < RATIO * distance(second) {
+                forward.push((i, j as u32));
+            }
+        }
+    }
+    forward.retain(|(i, j)| column[*j as usize].1 == *i);
+    forward
+}
+
+/// Pairs `(i, j)`, `i < j`, worth matching in full: neighbours in the sequence, and for each photo up to `partners` others
+/// that agree best on their largest features.
+pub(super) fn choose_pairs(
+    features: &[Features],
+    partners: usize,
+    tick: &(dyn Fn(usize, usize) -> Result<(), crate::scene::Cancelled> + Sync),
+) -> Result<Vec<(usize, usize)>, crate::scene::Cancelled> {
+    let n = features.len();
+    let mut agree = vec![vec![0usize; n]; n];
+    for i in 0..n {
+        tick(i, n)?;
+        let row: Vec<usize> =
+            (i + 1..n).into_par_iter().map(|j| match_features(&features[i], &features[j], PREVIEW).len()).collect();
+        for (k, count) in row.into_iter().enumerate() {
+            (agree[i][i + 1 + k], agree[i + 1 + k][i]) = (count, count);
+        }
+    }
+    let mut wanted = vec![vec![false; n]; n];
+    for i in 0..n {
+        let mut others: Vec<usize> = (0..n).filter(|j| *j != i && agree[i][*j] >= PREVIEW_MATCHES).collect();
+        others.sort_by_key(|j| (std::cmp::Reverse(agree[i][*j]), *j));
+        let near = (i.saturating_sub(SEQUENCE)..(i + SEQUENCE + 1).min(n)).filter(|j| *j != i);
+        for j in others.into_iter().take(partners).chain(near) {
+            wanted[i.min(j)][i.max(j)] = true;
+        }
+    }
+    Ok((0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).filter(|(i, j)| wanted[*i][*j]).collect())
+}

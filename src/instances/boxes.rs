@@ -1,0 +1,251 @@
+//! Oriented, gravity-aligned boxes of things that were seen in part.
+
+use crate::perception::cloud::Cloud;
+use crate::perception::rect::{at_yaw, quarter, smallest};
+use crate::scene::OrientedBox;
+use nalgebra::{Point3, Vector3};
+
+/// A box and what it rests on.
+pub(crate) struct Fitted {
+    pub(crate) obb: OrientedBox,
+    /// The lower face was moved to the floor or to a level surface below the thing.
+    pub(crate) stands: Option<Support>,
+    /// A side was moved to a wall behind the thing, or a flat thing was laid on one.
+    pub(crate) at_wall: bool,
+    /// Median colours to name are taken from these voxels.
+    pub(crate) voxels: Vec<u32>,
+}
+
+/// What a thing stands on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Support {
+    /// Height of the surface.
+    pub(crate) z: f64,
+    /// The surface is as low as the scene goes.
+    pub(crate) is_floor: bool,
+}
+
+/// Share of the points left out at each end of each side.
+const TRIM: f64 = 0.01;
+/// Below this a side is the thickness of a flat thing, metres.
+const FLAT: f64 = 0.09;
+/// Least thickness, and farthest that a face is moved to meet a floor, table or wall, metres.
+const THINNEST: f64 = 0.01;
+const REACH: f64 = 0.12;
+/// Voxels of a surface that are enough to move a face to it.
+const ENOUGH: usize = 12;
+
+/// The rest of the scene, for the boxes to meet.
+pub(crate) struct Surroundings {
+    /// Level voxels that look up, and vertical ones, in ascending order.
+    level: Vec<u32>,
+    upright: Vec<u32>,
+    /// Direction of the walls modulo a quarter turn, where the scene has one.
+    grid: Option<f64>,
+    floor: f64,
+}
+
+impl Surroundings {
+    /// Sorts a cloud by what a face can meet.
+    pub(crate) fn of(cloud: &Cloud) -> Self {
+        let (mut level, mut upright) = (Vec::new(), Vec::new());
+        let (mut sin, mut cos) = (0.0, 0.0);
+        for (i, n) in cloud.normals.iter().enumerate() {
+            if n[2] > 0.9 {
+                level.push(i as u32);
+            } else if n[2].abs() < 0.3 {
+                upright.push(i as u32);
+                let t = 4.0 * f64::from(n[1]).atan2(f64::from(n[0]));
+                sin += t.sin();
+                cos += t.cos();
+            }
+        }
+        let sure = (sin * sin + cos * cos).sqrt() > 0.3 * upright.len() as f64;
+        let mut z: Vec<f32> = level.iter().map(|v| cloud.positions[*v as usize][2]).collect();
+        z.sort_by(f32::total_cmp);
+        let floor = z.get(z.len() / 50).copied().map_or(0.0, f64::from);
+        let grid = (sure && upright.len() > 200).then(|| sin.atan2(cos) / 4.0);
+        Self { level, upright, grid, floor }
+    }
+}
+
+fn at(cloud: &Cloud, v: u32) -> Vector3<f64> {
+    Vector3::from(cloud.positions[v as usize].map(f64::from))
+}
+
+fn median(mut x: Vec<f64>) -> Option<f64> {
+    let mid = x.len() / 2;
+    (!x.is_empty()).then(|| *x.select_nth_unstable_by(mid, f64::total_cmp).1)
+}
+
+/// Bounds of a box along its own axes, which are turned by `yaw` about +z.
+#[derive(Clone, Copy)]
+struct Bounds {
+    yaw: f64,
+    lo: [f64; 3],
+    hi: [f64; 3],
+}
+
+impl Bounds {
+    fn local(&self, p: &Vector3<f64>) -> [f64; 3] {
+        let (s, c) = self.yaw.sin_cos();
+        [p.x * c + p.y * s, p.y * c - p.x * s, p.z]
+    }
+
+    fn size(&self, k: usize) -> f64 {
+        self.hi[k] - self.lo[k]
+    }
+
+    /// Whether a local point is within the bounds grown by `margin`, along the axes other than `free`.
+    fn holds(&self, q: &[f64; 3], free: usize, margin: f64) -> bool {
+        (0..3).all(|k| k == free || (q[k] > self.lo[k] - margin && q[k] < self.hi[k] + margin))
+    }
+}
+
+/// Fits a box to the voxels of a thing; `None` without voxels. Yaw is that of the smallest trimmed rectangle around the
+/// footprint, or the walls' where that is as good. Faces that nothing shows are moved to the surface that hides them:
+/// down to the floor or table, back to the wall. The thickness of a flat thing is the median height of its face above
+/// the surface that it lies on, which averages depth noise away.
+pub(crate) fn fit(cloud: &Cloud, around: &Surroundings, voxels: &[u32], metre: f64) -> Option<Fitted> {
+    let points: Vec<Vector3<f64>> = voxels.iter().map(|v| at(cloud, *v)).collect();
+    let xy: Vec<[f64; 2]> = points.iter().map(|p| [p.x, p.y]).collect();
+    let mut rect = smallest(&xy, TRIM)?;
+    if let Some(r) = around.grid.and_then(|g| at_yaw(&xy, quarter(g), TRIM)) {
+        if r.size[0] * r.size[1] < 1.08 * rect.size[0] * rect.size[1] || quarter(r.yaw - rect.yaw).abs() < 0.07 {
+            rect = r;
+        }
+    }
+    if let Some(r) = wall_yaw(cloud, voxels, rect.size, metre).and_then(|y| at_yaw(&xy, quarter(y), TRIM)) {
+        rect = r;
+    }
+    let mut z: Vec<f64> = points.iter().map(|p| p.z).collect();
+    z.sort_by(f64::total_cmp);
+    let cut = ((z.len() - 1) as f64 * 0.5 * TRIM) as usize;
+    let mut b = Bounds { yaw: rect.yaw, lo: [0.0; 3], hi: [0.0; 3] };
+    let c = b.local(&Vector3::new(rect.center[0], rect.center[1], 0.0));
+    for k in 0..2 {
+        (b.lo[k], b.hi[k]) = (c[k] - 0.5 * rect.size[k], c[k] + 0.5 * rect.size[k]);
+    }
+    (b.lo[2], b.hi[2]) = (z[cut], z[z.len() - 1 - cut]);
+    let own = |v: &u32| voxels.binary_search(v).is_ok();
+    let stands = lower(cloud, around, &mut b, voxels, &own, metre);
+    let at_wall = back(cloud, around, &mut b, voxels, &own, metre);
+    for k in 0..3 {
+        let missing = THINNEST * metre - b.size(k);
+        if missing > 0.0 {
+            b.hi[k] += missing * 0.5;
+            b.lo[k] -= missing * 0.5;
+        }
+    }
+    let mid = [0, 1, 2].map(|k| 0.5 * (b.lo[k] + b.hi[k]));
+    let (s, c) = b.yaw.sin_cos();
+    let center = Point3::new(mid[0] * c - mid[1] * s, mid[0] * s + mid[1] * c, mid[2]);
+    let obb = OrientedBox::upright(center, Vector3::new(b.size(0), b.size(1), b.size(2)), b.yaw);
+    Some(Fitted { obb, stands, at_wall, voxels: voxels.to_vec() })
+}
+
+/// Yaw of a thing that is thin in one level direction: that of its own normals.
+fn wall_yaw(cloud: &Cloud, voxels: &[u32], size: [f64; 2], metre: f64) -> Option<f64> {
+    if size[0].min(size[1]) > 2.0 * FLAT * metre || size[0].max(size[1]) < 0.2 * metre {
+        return None;
+    }
+    let (mut sin, mut cos, mut n) = (0.0, 0.0, 0usize);
+    for v in voxels {
+        let q = cloud.normals[*v as usize];
+        if q[2].abs() < 0.3 {
+            let t = 4.0 * f64::from(q[1]).atan2(f64::from(q[0]));
+            (sin, cos, n) = (sin + t.sin(), cos + t.cos(), n + 1);
+        }
+    }
+    (n * 2 > voxels.len() && f64::hypot(sin, cos) > 0.6 * n as f64).then(|| f64::atan2(sin, cos) / 4.0)
+}
+
+/// Moves the lower face to what the thing stands on, and measures the thickness of a thing that lies on it.
+fn lower(
+    cloud: &Cloud,
+    around: &Surroundings,
+    b: &mut Bounds,
+    voxels: &[u32],
+    own: &dyn Fn(&u32) -> bool,
+    metre: f64,
+) -> Option<Support> {
+    let height = b.size(2);
+    let (from, to) =
+        (b.lo[2] - (REACH * metre).max(0.12 * height), b.lo[2] + (0.04 * metre).max(0.2 * height).min(0.15 * metre));
+    let near = |v: &&u32| {
+        let p = at(cloud, **v);
+        p.z > from && p.z < to && b.holds(&b.local(&p), 2, 0.1 * metre) && !own(v)
+    };
+    let mut heights: Vec<f64> = around.level.iter().filter(near).map(|v| at(cloud, *v).z).collect();
+    if heights.len() < ENOUGH {
+        return None;
+    }
+    heights.sort_by(f64::total_cmp);
+    // The densest 3 cm: shelves and table edges may also be near.
+    let band = 0.03 * metre;
+    let count = |z: &f64| heights.partition_point(|h| *h <= z + band) - heights.partition_point(|h| h < z);
+    let start = heights.iter().copied().max_by(|a, c| count(a).cmp(&count(c)).then(c.total_cmp(a)))?;
+    let z = median(heights.iter().copied().filter(|h| *h >= start && *h <= start + band).collect())?;
+    if b.hi[2] - z < FLAT * metre {
+        let faces = voxels.iter().filter(|v| cloud.normals[**v as usize][2] > 0.8).map(|v| at(cloud, *v).z).collect();
+        b.hi[2] = median(faces).map_or(b.hi[2], |m| m.max(z + THINNEST * metre));
+    }
+    b.lo[2] = z;
+    Some(Support { z, is_floor: z < around.floor + 0.08 * metre })
+}
+
+/// Moves a side that nothing shows to the wall behind it, and measures the thickness of a thing that hangs on it.
+fn back(
+    cloud: &Cloud,
+    around: &Surroundings,
+    b: &mut Bounds,
+    voxels: &[u32],
+    own: &dyn Fn(&u32) -> bool,
+    metre: f64,
+) -> bool {
+    let (s, c) = b.yaw.sin_cos();
+    let mut moved = false;
+    for (axis, sign) in [(0, 1.0), (0, -1.0), (1, 1.0), (1, -1.0)] {
+        let out = if axis == 0 { [c * sign, s * sign] } else { [-s * sign, c * sign] };
+        let facing = |v: u32| {
+            let n = cloud.normals[v as usize];
+            f64::from(n[0]) * out[0] + f64::from(n[1]) * out[1]
+        };
+        let face = if sign > 0.0 { b.hi[axis] } else { b.lo[axis] };
+        let shown = voxels
+            .iter()
+            .filter(|v| facing(**v) > 0.7 && (b.local(&at(cloud, **v))[axis] - face) * sign > -0.06 * metre)
+            .count();
+        if shown * 25 > voxels.len() {
+            continue;
+        }
+        let flat = b.size(axis) < FLAT * metre;
+        let (inward, outward) =
+            if flat { (b.size(axis) + 0.03 * metre, 0.06 * metre) } else { (0.04 * metre, REACH * metre) };
+        let behind = |v: &&u32| {
+            if facing(**v) > -0.9 {
+                return false;
+            }
+            let q = b.local(&at(cloud, **v));
+            let d = (q[axis] - face) * sign;
+            d > -inward && d < outward && b.holds(&q, axis, 0.25 * metre) && !own(v)
+        };
+        let wall: Vec<f64> = around.upright.iter().filter(behind).map(|v| b.local(&at(cloud, *v))[axis]).collect();
+        if wall.len() < 2 * ENOUGH {
+            continue;
+        }
+        let Some(w) = median(wall) else { continue };
+        let front: Vec<f64> =
+            voxels.iter().filter(|v| facing(**v) < -0.8).map(|v| b.local(&at(cloud, *v))[axis]).collect();
+        let thin = median(front).filter(|_| flat).map(|f| (w - f) * sign).map(|t| t.max(THINNEST * metre));
+        if sign > 0.0 {
+            b.hi[axis] = w;
+            b.lo[axis] = thin.map_or(b.lo[axis].min(w), |t| w - t);
+        } else {
+            b.lo[axis] = w;
+            b.hi[axis] = thin.map_or(b.hi[axis].max(w), |t| w + t);
+        }
+        moved = true;
+    }
+    moved
+}

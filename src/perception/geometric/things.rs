@@ -1,0 +1,183 @@
+//! Things: what is left of the cloud without its structural planes, cut where something stands on a level surface.
+
+use super::Segmentation;
+use crate::perception::cloud::{Cloud, neighbours};
+use crate::perception::rect::{Rect, smallest};
+
+/// Least area of a level surface that can support things, and of a thing's visible surface, square metres.
+const LEAST_SUPPORT: f64 = 0.05;
+const LEAST_THING: f64 = 0.012;
+/// Least area and height range of the top of a table-like object, metres.
+const TABLE_AREA: f64 = 0.12;
+const TABLE_HEIGHT: (f64, f64) = (0.3, 1.3);
+
+struct Part {
+    voxels: Vec<u32>,
+    /// A level surface that looks up.
+    level: bool,
+    /// 3rd percentile, median and 97th percentile of height.
+    z: [f64; 3],
+    footprint: Option<Rect>,
+}
+
+/// Labels the voxels of things.
+pub(crate) fn find(cloud: &Cloud, metre: f64, s: &mut Segmentation) {
+    let area = |n: usize| n as f64 * (cloud.voxel / metre).powi(2);
+    let mut of = vec![0u32; cloud.len()];
+    let mut parts: Vec<Part> = Vec::new();
+    let level = |v: u32| cloud.normals[v as usize][2] > 0.9;
+    let free: Vec<bool> = s.of.iter().map(|l| *l == 0).collect();
+    grow(
+        cloud,
+        &mut of,
+        &mut parts,
+        true,
+        |v| free[v as usize] && level(v),
+        |p| area(p.voxels.len()) >= LEAST_SUPPORT && p.z[2] - p.z[0] < 0.06 * metre,
+    );
+    grow(cloud, &mut of, &mut parts, false, |v| free[v as usize], |_| true);
+    let owner = joined(cloud, &of, &parts, metre, &area);
+    let mut groups: Vec<Vec<usize>> = vec![Vec::new(); parts.len()];
+    owner.iter().enumerate().for_each(|(p, o)| groups[*o].push(p));
+    for g in groups.iter().filter(|g| !g.is_empty()) {
+        let n: usize = g.iter().map(|p| parts[*p].voxels.len()).sum();
+        let voxels: Vec<u32> = g.iter().flat_map(|p| parts[*p].voxels.iter().copied()).collect();
+        let whole = Part::of(cloud, voxels, false);
+        let Some(r) = whole.footprint else { continue };
+        let tall = (whole.z[2] - whole.z[0]) / metre;
+        let longest = (r.size[0].max(r.size[1]) / metre).max(tall);
+        if area(n) < LEAST_THING || longest < 0.06 {
+            continue;
+        }
+        let top = g.iter().map(|p| &parts[*p]).filter(|p| p.level).max_by_key(|p| p.voxels.len());
+        let is_table = top.is_some_and(|t| {
+            let spread = |r: &Option<Rect>| r.map_or(0.0, |r| r.size[0] * r.size[1]);
+            area(t.voxels.len()) >= TABLE_AREA
+                && (TABLE_HEIGHT.0..TABLE_HEIGHT.1).contains(&(t.z[1] / metre))
+                && spread(&t.footprint) > 0.5 * spread(&whole.footprint)
+                && whole.z[2] - t.z[1] < 0.1 * metre
+        });
+        let views = whole.voxels.iter().map(|v| f64::from(cloud.views[*v as usize])).sum::<f64>() / n as f64;
+        let seen = 1.0 - (-views / 4.0).exp();
+        let solid = 1.0 - (-area(n) / 0.06).exp();
+        let score = 0.3 + 0.3 * seen + 0.25 * solid + 0.14 * freedom(cloud, &whole.voxels, &s.of);
+        let id = s.push(if is_table { "table-like object" } else { "object" }, score);
+        whole.voxels.iter().for_each(|v| s.of[*v as usize] = id);
+    }
+}
+
+impl Part {
+    fn of(cloud: &Cloud, voxels: Vec<u32>, level: bool) -> Self {
+        let mut z: Vec<f64> = voxels.iter().map(|v| f64::from(cloud.positions[*v as usize][2])).collect();
+        z.sort_by(f64::total_cmp);
+        let at = |share: f64| z.get(((z.len() as f64 - 1.0).max(0.0) * share) as usize).copied().unwrap_or(0.0);
+        let xy: Vec<[f64; 2]> =
+            voxels.iter().map(|v| cloud.positions[*v as usize]).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect();
+        let footprint = smallest(&xy, if level { 0.0 } else { 0.02 });
+        Self { level, z: [at(0.03), at(0.5), at(0.97)], footprint, voxels }
+    }
+}
+
+/// Connected parts of the voxels for which `takes`; those that are not `kept` leave their voxels free again.
+fn grow(
+    cloud: &Cloud,
+    of: &mut [u32],
+    parts: &mut Vec<Part>,
+    level: bool,
+    takes: impl Fn(u32) -> bool,
+    kept: impl Fn(&Part) -> bool,
+) {
+    let mut tried = vec![false; of.len()];
+    for start in 0..of.len() as u32 {
+        if of[start as usize] != 0 || tried[start as usize] || !takes(start) {
+            continue;
+        }
+        tried[start as usize] = true;
+        let (mut voxels, mut at) = (vec![start], 0);
+        while at < voxels.len() {
+            let c = cloud.cell(voxels[at]);
+            at += 1;
+            for d in neighbours() {
+                let Some(v) = cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]) else { continue };
+                if of[v as usize] == 0 && !tried[v as usize] && takes(v) {
+                    tried[v as usize] = true;
+                    voxels.push(v);
+                }
+            }
+        }
+        voxels.sort_unstable();
+        let part = Part::of(cloud, voxels, level);
+        if kept(&part) {
+            parts.push(part);
+            let id = parts.len() as u32;
+            parts[id as usize - 1].voxels.iter().for_each(|v| of[*v as usize] = id);
+        }
+    }
+}
+
+/// Which part each part belongs to. Parts that touch are one thing, unless one stands on the other: it reaches no lower
+/// than the level surface, keeps within its outline, and is clearly smaller.
+fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(usize) -> f64) -> Vec<usize> {
+    let mut touching: Vec<(u32, u32)> = Vec::new();
+    for v in 0..of.len() as u32 {
+        let a = of[v as usize];
+        if a == 0 || !parts[a as usize - 1].level {
+            continue;
+        }
+        let c = cloud.cell(v);
+        for d in neighbours() {
+            let Some(u) = cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]) else { continue };
+            let b = of[u as usize];
+            if b != 0 && b != a {
+                touching.push((a - 1, b - 1));
+            }
+        }
+    }
+    touching.sort_unstable();
+    let mut parent: Vec<usize> = (0..parts.len()).collect();
+    for run in touching.chunk_by(|a, b| a == b) {
+        let (a, b) = (run[0].0 as usize, run[0].1 as usize);
+        let tiny = area(parts[b].voxels.len()) < LEAST_THING;
+        if tiny
+            || !(stands_on(&parts[b], &parts[a], cloud.voxel, metre)
+                || parts[b].level && stands_on(&parts[a], &parts[b], cloud.voxel, metre))
+        {
+            let (ra, rb) = (root(&mut parent, a), root(&mut parent, b));
+            parent[ra.max(rb)] = ra.min(rb);
+        }
+    }
+    (0..parts.len()).map(|p| root(&mut parent, p)).collect()
+}
+
+fn root(parent: &mut [usize], mut i: usize) -> usize {
+    while parent[i] != i {
+        parent[i] = parent[parent[i]];
+        i = parent[i];
+    }
+    i
+}
+
+fn stands_on(thing: &Part, support: &Part, voxel: f64, metre: f64) -> bool {
+    let (Some(t), Some(s)) = (thing.footprint, support.footprint) else { return false };
+    if thing.z[0] < support.z[1] - 1.5 * voxel || thing.z[2] < support.z[1] + voxel {
+        return false;
+    }
+    let (sin, cos) = s.yaw.sin_cos();
+    let (ts, tc) = t.yaw.sin_cos();
+    let margin = 0.04 * metre;
+    let inside = [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().all(|(i, j)| {
+        let (a, b) = (i * t.size[0], j * t.size[1]);
+        let (x, y) = (t.center[0] + a * tc - b * ts - s.center[0], t.center[1] + a * ts + b * tc - s.center[1]);
+        (x * cos + y * sin).abs() < 0.5 * s.size[0] + margin && (y * cos - x * sin).abs() < 0.5 * s.size[1] + margin
+    });
+    inside && t.size[0] * t.size[1] < 0.6 * s.size[0] * s.size[1]
+}
+
+/// Share of a thing's voxels that touch nothing else, 0..1.
+fn freedom(cloud: &Cloud, voxels: &[u32], label: &[u32]) -> f64 {
+    let touches = |v: &&u32| {
+        let c = cloud.cell(**v);
+        neighbours().any(|d| cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]).is_some_and(|u| label[u as usize] != 0))
+    };
+    1.0 - voxels.iter().filter(touches).count() as f64 / voxels.len().max(1) as f64
+}

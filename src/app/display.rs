@@ -3,18 +3,16 @@
 use super::AppError;
 
 /// Whether a window can be opened: always on Windows and macOS; on Linux when a display can be reached and the X11
-/// keyboard library is there.
-pub fn display_available() -> bool {
-    check().is_ok()
-}
-
+/// keyboard library is there. The error says what is missing.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn check() -> Result<(), AppError> {
+pub fn display_available() -> Result<(), AppError> {
     Ok(())
 }
 
+/// Whether a window can be opened: always on Windows and macOS; on Linux when a display can be reached and the X11
+/// keyboard library is there. The error says what is missing.
 #[cfg(target_os = "linux")]
-pub(super) fn check() -> Result<(), AppError> {
+pub fn display_available() -> Result<(), AppError> {
     let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     if set("WAYLAND_DISPLAY").is_some_and(|d| linux::wayland_reachable(&d, set("XDG_RUNTIME_DIR").as_deref())) {
         return Ok(());

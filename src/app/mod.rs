@@ -71,7 +71,7 @@ pub enum AppError {
 
 /// Opens the window, and returns when it is closed.
 pub fn run(open: Open) -> Result<(), AppError> {
-    display::check()?;
+    display_available()?;
     let config = view_state::folder();
     let layout = window::load_layout(config.as_deref());
     let options = eframe::NativeOptions {

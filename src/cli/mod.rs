@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// background.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// A scene folder to review, or photos to make one of
@@ -124,7 +124,7 @@ struct Print {
 
 impl Cli {
     /// Does what the command line asks for.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         match self.command {
             None => open(self.path),
             Some(Command::Demo { out, print }) => demo::demo(&out, print),

@@ -96,9 +96,8 @@ fn best_plane(
         }
     }
     let (mut n, mut d) = (best.1, best.2);
-    let mut inliers: Vec<u32> = Vec::new();
     for _ in 0..3 {
-        inliers = free.iter().copied().filter(|i| on(*i, &n, d)).collect();
+        let inliers: Vec<u32> = free.iter().copied().filter(|i| on(*i, &n, d)).collect();
         if inliers.len() < search.min_inliers.max(3) {
             return None;
         }
@@ -106,7 +105,7 @@ fn best_plane(
         n = if fitted.dot(&n) < 0.0 { -fitted } else { fitted };
         d = n.dot(&center);
     }
-    inliers = free.iter().copied().filter(|i| on(*i, &n, d)).collect();
+    let inliers: Vec<u32> = free.iter().copied().filter(|i| on(*i, &n, d)).collect();
     (inliers.len() >= search.min_inliers.max(3)).then(|| measured(points, inliers, n, d))
 }
 

@@ -1,5 +1,7 @@
 //! Oriented, gravity-aligned boxes of things that were seen in part.
 
+use super::Input;
+use crate::geometry::planes::{PlaneSearch, find_planes};
 use crate::perception::cloud::Cloud;
 use crate::perception::rect::{at_yaw, quarter, smallest};
 use crate::scene::OrientedBox;
@@ -32,12 +34,18 @@ const FLAT: f64 = 0.09;
 /// Least thickness, and farthest that a face is moved to meet a floor, table or wall, metres.
 const THINNEST: f64 = 0.01;
 const REACH: f64 = 0.12;
+/// Least area of an upright plane that is a wall to what stands in front of it, square metres.
+const WALL_AREA: f64 = 0.5;
+/// Farthest that a hidden side is moved to a wall through space that no view sees into, metres.
+const HIDDEN_REACH: f64 = 0.5;
+/// Largest gap between the floor and the lowest point seen of a thing that stands on it, metres.
+const FLOATS: f64 = 0.85;
 /// Voxels of a surface that are enough to move a face to it.
 const ENOUGH: usize = 12;
 
 /// The rest of the scene, for the boxes to meet.
 pub(crate) struct Surroundings {
-    /// Level voxels that look up, and vertical ones, in ascending order.
+    /// Level voxels that look up, and those of large upright planes, in ascending order.
     level: Vec<u32>,
     upright: Vec<u32>,
     /// Direction of the walls modulo a quarter turn, where the scene has one.
@@ -47,24 +55,34 @@ pub(crate) struct Surroundings {
 
 impl Surroundings {
     /// Sorts a cloud by what a face can meet.
-    pub(crate) fn of(cloud: &Cloud) -> Self {
-        let (mut level, mut upright) = (Vec::new(), Vec::new());
-        let (mut sin, mut cos) = (0.0, 0.0);
+    pub(crate) fn of(cloud: &Cloud, metre: f64) -> Self {
+        let mut level = Vec::new();
+        let (mut sin, mut cos, mut sides) = (0.0, 0.0, 0usize);
         for (i, n) in cloud.normals.iter().enumerate() {
             if n[2] > 0.9 {
                 level.push(i as u32);
             } else if n[2].abs() < 0.3 {
-                upright.push(i as u32);
                 let t = 4.0 * f64::from(n[1]).atan2(f64::from(n[0]));
                 sin += t.sin();
                 cos += t.cos();
+                sides += 1;
             }
         }
-        let sure = (sin * sin + cos * cos).sqrt() > 0.3 * upright.len() as f64;
+        let search = PlaneSearch {
+            distance: 0.03 * metre,
+            angle_deg: 25.0,
+            min_inliers: ((WALL_AREA * (metre / cloud.voxel).powi(2)) as usize).max(20),
+            max_planes: 24,
+        };
+        let planes = find_planes(&cloud.positions, &cloud.normals, &search, 0);
+        let walls = planes.iter().filter(|p| p.normal.z.abs() < 0.2);
+        let mut upright: Vec<u32> = walls.flat_map(|p| p.inliers.iter().copied()).collect();
+        upright.sort_unstable();
+        let sure = f64::hypot(sin, cos) > 0.3 * sides as f64;
         let mut z: Vec<f32> = level.iter().map(|v| cloud.positions[*v as usize][2]).collect();
         z.sort_by(f32::total_cmp);
         let floor = z.get(z.len() / 50).copied().map_or(0.0, f64::from);
-        let grid = (sure && upright.len() > 200).then(|| sin.atan2(cos) / 4.0);
+        let grid = (sure && sides > 200).then(|| sin.atan2(cos) / 4.0);
         Self { level, upright, grid, floor }
     }
 }
@@ -106,17 +124,21 @@ impl Bounds {
 /// footprint, or the walls' where that is as good. Faces that nothing shows are moved to the surface that hides them:
 /// down to the floor or table, back to the wall. The thickness of a flat thing is the median height of its face above
 /// the surface that it lies on, which averages depth noise away.
-pub(crate) fn fit(cloud: &Cloud, around: &Surroundings, voxels: &[u32], metre: f64) -> Option<Fitted> {
+pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Option<Fitted> {
+    let (cloud, metre) = (input.cloud, input.metre);
     let points: Vec<Vector3<f64>> = voxels.iter().map(|v| at(cloud, *v)).collect();
     let xy: Vec<[f64; 2]> = points.iter().map(|p| [p.x, p.y]).collect();
     let mut rect = smallest(&xy, TRIM)?;
     if let Some(r) = around.grid.and_then(|g| at_yaw(&xy, quarter(g), TRIM)) {
-        if r.size[0] * r.size[1] < 1.08 * rect.size[0] * rect.size[1] || quarter(r.yaw - rect.yaw).abs() < 0.07 {
+        if r.size[0] * r.size[1] < 1.03 * rect.size[0] * rect.size[1] || quarter(r.yaw - rect.yaw).abs() < 0.035 {
             rect = r;
         }
     }
-    if let Some(r) = wall_yaw(cloud, voxels, rect.size, metre).and_then(|y| at_yaw(&xy, quarter(y), TRIM)) {
-        rect = r;
+    if let Some(r) = own_yaw(cloud, voxels).and_then(|y| at_yaw(&xy, quarter(y), TRIM)) {
+        let flat = rect.size[0].min(rect.size[1]) < 2.0 * FLAT * metre;
+        if flat || r.size[0] * r.size[1] < 1.25 * rect.size[0] * rect.size[1] {
+            rect = r;
+        }
     }
     let mut z: Vec<f64> = points.iter().map(|p| p.z).collect();
     z.sort_by(f64::total_cmp);
@@ -129,7 +151,8 @@ pub(crate) fn fit(cloud: &Cloud, around: &Surroundings, voxels: &[u32], metre: f
     (b.lo[2], b.hi[2]) = (z[cut], z[z.len() - 1 - cut]);
     let own = |v: &u32| voxels.binary_search(v).is_ok();
     let stands = lower(cloud, around, &mut b, voxels, &own, metre);
-    let at_wall = back(cloud, around, &mut b, voxels, &own, metre);
+    let at_wall = back(input, around, &mut b, voxels, &own);
+    let stands = stands.or_else(|| grounded(around, &mut b, at_wall, metre));
     for k in 0..3 {
         let missing = THINNEST * metre - b.size(k);
         if missing > 0.0 {
@@ -144,11 +167,8 @@ pub(crate) fn fit(cloud: &Cloud, around: &Surroundings, voxels: &[u32], metre: f
     Some(Fitted { obb, stands, at_wall, voxels: voxels.to_vec() })
 }
 
-/// Yaw of a thing that is thin in one level direction: that of its own normals.
-fn wall_yaw(cloud: &Cloud, voxels: &[u32], size: [f64; 2], metre: f64) -> Option<f64> {
-    if size[0].min(size[1]) > 2.0 * FLAT * metre || size[0].max(size[1]) < 0.2 * metre {
-        return None;
-    }
+/// Yaw of a thing whose upright faces agree on one modulo a quarter turn.
+fn own_yaw(cloud: &Cloud, voxels: &[u32]) -> Option<f64> {
     let (mut sin, mut cos, mut n) = (0.0, 0.0, 0usize);
     for v in voxels {
         let q = cloud.normals[*v as usize];
@@ -157,7 +177,7 @@ fn wall_yaw(cloud: &Cloud, voxels: &[u32], size: [f64; 2], metre: f64) -> Option
             (sin, cos, n) = (sin + t.sin(), cos + t.cos(), n + 1);
         }
     }
-    (n * 2 > voxels.len() && f64::hypot(sin, cos) > 0.6 * n as f64).then(|| f64::atan2(sin, cos) / 4.0)
+    (n * 3 > voxels.len() && n > 50 && f64::hypot(sin, cos) > 0.6 * n as f64).then(|| f64::atan2(sin, cos) / 4.0)
 }
 
 /// Moves the lower face to what the thing stands on, and measures the thickness of a thing that lies on it.
@@ -194,15 +214,20 @@ fn lower(
     Some(Support { z, is_floor: z < around.floor + 0.08 * metre })
 }
 
+/// Things do not float: what touches neither a wall nor anything below it, and is low, stands on the floor on legs that
+/// the depth has missed.
+fn grounded(around: &Surroundings, b: &mut Bounds, at_wall: bool, metre: f64) -> Option<Support> {
+    let gap = b.lo[2] - around.floor;
+    let low = !at_wall && gap > 0.0 && gap < FLOATS * metre && b.hi[2] < 1.5 * metre;
+    low.then(|| {
+        b.lo[2] = around.floor;
+        Support { z: around.floor, is_floor: true }
+    })
+}
+
 /// Moves a side that nothing shows to the wall behind it, and measures the thickness of a thing that hangs on it.
-fn back(
-    cloud: &Cloud,
-    around: &Surroundings,
-    b: &mut Bounds,
-    voxels: &[u32],
-    own: &dyn Fn(&u32) -> bool,
-    metre: f64,
-) -> bool {
+fn back(input: &Input, around: &Surroundings, b: &mut Bounds, voxels: &[u32], own: &dyn Fn(&u32) -> bool) -> bool {
+    let (cloud, metre) = (input.cloud, input.metre);
     let (s, c) = b.yaw.sin_cos();
     let mut moved = false;
     for (axis, sign) in [(0, 1.0), (0, -1.0), (1, 1.0), (1, -1.0)] {
@@ -221,9 +246,9 @@ fn back(
         }
         let flat = b.size(axis) < FLAT * metre;
         let (inward, outward) =
-            if flat { (b.size(axis) + 0.03 * metre, 0.06 * metre) } else { (0.04 * metre, REACH * metre) };
+            if flat { (b.size(axis) + 0.03 * metre, 0.06 * metre) } else { (0.04 * metre, HIDDEN_REACH * metre) };
         let behind = |v: &&u32| {
-            if facing(**v) > -0.9 {
+            if facing(**v) > -0.97 {
                 return false;
             }
             let q = b.local(&at(cloud, **v));
@@ -235,6 +260,9 @@ fn back(
             continue;
         }
         let Some(w) = median(wall) else { continue };
+        if (w - face) * sign > 0.06 * metre && !hidden(input, b, axis, face, w) {
+            continue;
+        }
         let front: Vec<f64> =
             voxels.iter().filter(|v| facing(**v) < -0.8).map(|v| b.local(&at(cloud, *v))[axis]).collect();
         let thin = median(front).filter(|_| flat).map(|f| (w - f) * sign).map(|t| t.max(THINNEST * metre));
@@ -248,4 +276,26 @@ fn back(
         moved = true;
     }
     moved
+}
+
+/// Whether the space between a side of the box and a wall is hidden from all views: of 60 points in it, few are seen
+/// through by two views.
+fn hidden(input: &Input, b: &Bounds, axis: usize, face: f64, wall: f64) -> bool {
+    let other = 1 - axis;
+    let (s, c) = b.yaw.sin_cos();
+    let mut open = 0;
+    for i in 0..60 {
+        let (d, l, h) = (i % 3, i / 3 % 5, i / 15);
+        let mut q = [0.0; 3];
+        q[axis] = face + (wall - face) * (0.25 + 0.25 * f64::from(d));
+        q[other] = b.lo[other] + b.size(other) * (0.1 + 0.2 * f64::from(l));
+        q[2] = b.lo[2] + b.size(2) * (0.15 + 0.23 * f64::from(h));
+        let p = Point3::new(q[0] * c - q[1] * s, q[0] * s + q[1] * c, q[2]);
+        let through = input.views.iter().zip(&input.cloud.surfaces).filter(|(v, surface)| {
+            let seen = v.camera.resized(v.depth.width, v.depth.height).project(&p);
+            seen.is_some_and(|(x, y, z)| surface.test(x, y, z as f32, 0.01 * z as f32) == Some(false))
+        });
+        open += usize::from(through.take(2).count() == 2);
+    }
+    open < 15
 }

@@ -68,3 +68,6 @@ pub fn build(input: &Input, job: &dyn Job) -> Result<Built, Cancelled> {
     job.tick(6, 6)?;
     Ok(Built { instances, masks })
 }
+
+#[cfg(test)]
+mod tests;

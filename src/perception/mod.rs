@@ -30,3 +30,6 @@ pub struct View<'a> {
 pub fn is_structural(label: &str) -> bool {
     matches!(label, "wall" | "floor" | "ceiling")
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

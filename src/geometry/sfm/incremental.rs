@@ -49,8 +49,8 @@ struct Start {
 fn motion(m: &Mapper, pair: &Pair, seed: u64) -> Option<RelativePose> {
     let points = normalised(m.features, &m.views, (pair.i, pair.j), &pair.matches);
     let essential = if m.refine_focal {
-        let limit = 6.0 * per_pixel(&m.views, pair.i, pair.j);
-        ransac(&Essential(&points), limit, 200, mix(seed, pair.i, pair.j))?.model
+        let limit = 3.0 * per_pixel(&m.views, pair.i, pair.j);
+        ransac(&Essential(&points), limit, 400, mix(seed, pair.i, pair.j))?.model
     } else {
         pair.epipolar
     };
@@ -80,7 +80,7 @@ fn starts(m: &Mapper, blocked: &[bool], seed: u64) -> Vec<Start> {
         .map(|(start, pair)| {
             let points = normalised(m.features, &m.views, (pair.i, pair.j), &pair.matches);
             let flat = planarity(&points, 3.0 * per_pixel(&m.views, pair.i, pair.j), mix(seed, pair.i, pair.j));
-            Start { score: start.score * (1.2 - flat), ..start }
+            Start { score: start.score * (1.05 - flat), ..start }
         })
         .collect();
     out.sort_by(best_first);

@@ -6,8 +6,9 @@ use crate::geometry::planes::Plane;
 use crate::perception::cloud::Cloud;
 use nalgebra::{Matrix3, Vector3};
 
-/// Smallest area, square metres, and narrowest side, metres, of a flat thing.
+/// Smallest and largest area, square metres, and narrowest side, metres, of a flat thing.
 const LEAST_AREA: f64 = 0.03;
+const MOST_AREA: f64 = 6.0;
 const LEAST_SIDE: f64 = 0.1;
 /// Share of its smallest rectangle that a flat thing fills.
 const FILLS: f64 = 0.6;
@@ -36,7 +37,7 @@ pub(crate) fn find(cloud: &Cloud, planes: &[Structural], on: &[Vec<u32>], metre:
         let grid = rasterise(cloud, &p.plane, voxels);
         let Some(distance) = unlike(&grid, metre) else { continue };
         let mask = cleaned(&grid, &distance);
-        for part in components(&mask, grid.width, grid.height) {
+        for part in apart(&mask, &grid) {
             let Some(score) = judged(&grid, &part, &distance, cloud.voxel, metre) else { continue };
             let id = s.push(label, score);
             for c in part {
@@ -123,7 +124,12 @@ fn unlike(g: &Grid, metre: f64) -> Option<Vec<f64>> {
     };
     let far = |i: usize, model: &[Vector3<f64>; 4], sigma: &[f64; 4]| {
         let b = base(i);
-        (0..4).map(|k| ((g.value[i][k] - model[k].dot(&b)) / sigma[k]).powi(2)).sum::<f64>().sqrt()
+        let plain = [0, 1, 2, 3].map(|k| model[k].dot(&b));
+        // In shadow a and b fall with L; and a shadow is no thing, so that darker counts for half.
+        let shade = (g.value[i][0] / plain[0].max(1.0)).clamp(0.2, 1.0);
+        let light = (g.value[i][0] - plain[0]) / sigma[0] * if shade < 1.0 { 0.5 } else { 1.0 };
+        let rest = [1, 2, 3].map(|k| (g.value[i][k] - plain[k] * if k < 3 { shade } else { 1.0 }) / sigma[k]);
+        (light * light + rest.iter().map(|r| r * r).sum::<f64>()).sqrt()
     };
     for _ in 0..12 {
         let (mut m, mut r) = (Matrix3::identity() * 1e-6, [Vector3::zeros(); 4]);
@@ -177,6 +183,25 @@ fn cleaned(g: &Grid, distance: &[f64]) -> Vec<bool> {
         .collect()
 }
 
+/// Components that hold together without necks narrower than five cells.
+fn apart(mask: &[bool], g: &Grid) -> Vec<Vec<usize>> {
+    let core: Vec<bool> = (0..mask.len())
+        .map(|i| mask[i] && around(i, g.width, g.height, 2).filter(|j| g.full[*j]).all(|j| mask[j]))
+        .collect();
+    let mut owner = vec![0u32; mask.len()];
+    let parts = components(&core, g.width, g.height);
+    parts.iter().enumerate().for_each(|(k, p)| p.iter().for_each(|i| owner[*i] = k as u32 + 1));
+    for _ in 0..3 {
+        let old = owner.clone();
+        for i in (0..mask.len()).filter(|i| mask[*i] && old[*i] == 0) {
+            owner[i] = around(i, g.width, g.height, 1).map(|j| old[j]).find(|o| *o != 0).unwrap_or(0);
+        }
+    }
+    let mut out = vec![Vec::new(); parts.len()];
+    owner.iter().enumerate().filter(|o| *o.1 != 0).for_each(|(i, o)| out[*o as usize - 1].push(i));
+    out
+}
+
 /// 8-connected components, each ascending.
 pub(crate) fn components(mask: &[bool], w: usize, h: usize) -> Vec<Vec<usize>> {
     let mut left = mask.to_vec();
@@ -206,15 +231,23 @@ pub(crate) fn components(mask: &[bool], w: usize, h: usize) -> Vec<Vec<usize>> {
 /// Score of a patch, or `None` for what is no flat thing: too small, too narrow, or ragged.
 fn judged(g: &Grid, part: &[usize], distance: &[f64], voxel: f64, metre: f64) -> Option<f64> {
     let area = part.len() as f64 * voxel * voxel;
-    if area < LEAST_AREA * metre * metre {
+    // What covers metres on end is another floor covering or a wall of another colour.
+    if area < LEAST_AREA * metre * metre || area > MOST_AREA * metre * metre {
         return None;
     }
     let points: Vec<[f64; 2]> = part.iter().map(|i| [(i % g.width) as f64, (i / g.width) as f64]).collect();
     let r = crate::perception::rect::smallest(&points, 0.0)?;
     let side = [r.size[0] + 1.0, r.size[1] + 1.0].map(|s| s * voxel);
     // Cells that nothing was seen in (hidden behind an object) say nothing against the patch.
-    let fills = area / (side[0] * side[1]);
-    if side[0].min(side[1]) < LEAST_SIDE * metre || fills < FILLS {
+    let (sin, cos) = r.yaw.sin_cos();
+    let within = |i: &usize| {
+        let (x, y) = ((i % g.width) as f64 - r.center[0], (i / g.width) as f64 - r.center[1]);
+        g.full[*i]
+            && (x * cos + y * sin).abs() <= 0.5 * r.size[0] + 1e-6
+            && (y * cos - x * sin).abs() <= 0.5 * r.size[1] + 1e-6
+    };
+    let fills = part.len() as f64 / (0..g.full.len()).filter(within).count().max(1) as f64;
+    if side[0].min(side[1]) < LEAST_SIDE * metre || fills < FILLS || area < 0.3 * side[0] * side[1] {
         return None;
     }
     let contrast = part.iter().map(|i| distance[*i]).sum::<f64>() / part.len() as f64;

@@ -56,3 +56,6 @@ pub fn segment(
     job.tick(3, total)?;
     draw::masks(cloud, views, &s, job)
 }
+
+#[cfg(test)]
+mod tests;

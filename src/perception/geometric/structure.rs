@@ -14,6 +14,10 @@ pub(crate) struct Structural {
 
 /// Distance to a plane within which a voxel belongs to it or to a flat thing on it, metres.
 const THICK: f64 = 0.05;
+/// Distance to a plane within which even a voxel that faces another way is the plane, and distance behind it in which
+/// voxels are noise of the plane, metres.
+const TIGHT: f64 = 0.025;
+const BEHIND: f64 = 0.2;
 
 fn at(p: &[f32; 3]) -> Vector3<f64> {
     Vector3::from(p.map(f64::from))
@@ -34,6 +38,16 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<
     let mut out: Vec<Structural> = Vec::new();
     let mut floor_seen = false;
     for plane in planes {
+        // A second plane just in front of one that is known is made of the flat things on it, or of its noise.
+        let twin = |q: &Structural| {
+            let ahead = q.plane.normal.dot(&plane.center) - q.plane.offset;
+            q.plane.normal.dot(&plane.normal) > 0.9
+                && ahead.abs() < 2.0 * THICK * metre
+                && near(&q.plane, &plane, metre)
+        };
+        if out.iter().any(twin) {
+            continue;
+        }
         let up = plane.normal.z;
         let behind = |reach: f64| behind_share(cloud, &plane, metre, reach);
         let label = if up > 0.95 && plane.center.z < low - 0.2 * metre && !floor_seen && behind(0.0) < 0.1 {
@@ -51,6 +65,12 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<
     out
 }
 
+/// Whether the centre of `b` is within the extent of `a`, grown by half a metre.
+fn near(a: &Plane, b: &Plane, metre: f64) -> bool {
+    let r = b.center - a.center;
+    (0..2).all(|k| a.axes[k].dot(&r).abs() < 0.5 * (a.extent[k] + metre))
+}
+
 /// Voxels behind a plane, within its extent grown by `reach`, per inlier.
 fn behind_share(cloud: &Cloud, plane: &Plane, metre: f64, reach: f64) -> f64 {
     let half = plane.extent.map(|e| e * 0.5 + reach);
@@ -65,7 +85,8 @@ fn behind_share(cloud: &Cloud, plane: &Plane, metre: f64, reach: f64) -> f64 {
     count as f64 / plane.inliers.len().max(1) as f64
 }
 
-/// Labels the voxels of the structural planes and returns, per plane, the voxels on it. Planes with one label that face
+/// Labels the voxels of the structural planes and returns, per plane, the voxels on it that
+/// face as it does. Planes with one label that face
 /// the same way at the same offset are one segment.
 pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Segmentation) -> Vec<Vec<u32>> {
     let mut on = vec![Vec::new(); planes.len()];
@@ -83,16 +104,20 @@ pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Se
         let (q, n) = (at(p), at(&cloud.normals[v]));
         let mut best = (thick, None);
         for (i, w) in planes.iter().enumerate() {
-            let d = (w.plane.normal.dot(&q) - w.plane.offset).abs();
+            let signed = w.plane.normal.dot(&q) - w.plane.offset;
+            let d = if signed < 0.0 { -signed * thick / (BEHIND * metre) } else { signed };
             let r = q - w.plane.center;
             let inside = (0..2).all(|k| w.plane.axes[k].dot(&r).abs() < 0.5 * w.plane.extent[k] + 0.25 * metre);
-            if d < best.0 && inside && n.dot(&w.plane.normal) > 0.85 {
+            // Close to the plane and behind it normals are noise; farther in front they tell things from the plane.
+            if d < best.0 && inside && (signed < TIGHT * metre || n.dot(&w.plane.normal) > 0.85) {
                 best = (d, Some(i));
             }
         }
         if let Some(i) = best.1 {
-            on[i].push(v as u32);
             s.of[v] = ids[i];
+            if n.dot(&planes[i].plane.normal) > 0.85 {
+                on[i].push(v as u32);
+            }
         }
     }
     on

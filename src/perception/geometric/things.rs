@@ -11,11 +11,19 @@ const LEAST_THING: f64 = 0.012;
 const TABLE_AREA: f64 = 0.12;
 const TABLE_HEIGHT: (f64, f64) = (0.3, 1.3);
 
+/// Largest spread of the heights of a level surface, metres: poses drift.
+const LEVEL: f64 = 0.1;
+/// Depth of the edge of a level surface, and height of the noise on it, metres.
+const BELOW: f64 = 0.05;
+const ABOVE: f64 = 0.03;
+/// Share of the outline of a level surface along which parts must touch to be one thing.
+const TOUCH: f64 = 0.12;
+
 struct Part {
     voxels: Vec<u32>,
     /// A level surface that looks up.
     level: bool,
-    /// 3rd percentile, median and 97th percentile of height.
+    /// Low and high percentile (10 % of a level surface, 3 % of the rest) and median of height.
     z: [f64; 3],
     footprint: Option<Rect>,
 }
@@ -33,8 +41,9 @@ pub(crate) fn find(cloud: &Cloud, metre: f64, s: &mut Segmentation) {
         &mut parts,
         true,
         |v| free[v as usize] && level(v),
-        |p| area(p.voxels.len()) >= LEAST_SUPPORT && p.z[2] - p.z[0] < 0.06 * metre,
+        |p| area(p.voxels.len()) >= LEAST_SUPPORT && p.z[2] - p.z[0] < LEVEL * metre,
     );
+    absorb(cloud, &mut of, &mut parts, &free, metre);
     grow(cloud, &mut of, &mut parts, false, |v| free[v as usize], |_| true);
     let owner = joined(cloud, &of, &parts, metre, &area);
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); parts.len()];
@@ -71,10 +80,11 @@ impl Part {
         let mut z: Vec<f64> = voxels.iter().map(|v| f64::from(cloud.positions[*v as usize][2])).collect();
         z.sort_by(f64::total_cmp);
         let at = |share: f64| z.get(((z.len() as f64 - 1.0).max(0.0) * share) as usize).copied().unwrap_or(0.0);
+        let ends = if level { 0.1 } else { 0.03 };
         let xy: Vec<[f64; 2]> =
             voxels.iter().map(|v| cloud.positions[*v as usize]).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect();
         let footprint = smallest(&xy, if level { 0.0 } else { 0.02 });
-        Self { level, z: [at(0.03), at(0.5), at(0.97)], footprint, voxels }
+        Self { level, z: [at(ends), at(0.5), at(1.0 - ends)], footprint, voxels }
     }
 }
 
@@ -106,8 +116,14 @@ fn grow(
             }
         }
         voxels.sort_unstable();
-        let part = Part::of(cloud, voxels, level);
+        let mut part = Part::of(cloud, voxels, level);
         if kept(&part) {
+            if level {
+                // Smoothed depth runs on from a table over what lies on it: that is not the table.
+                let flat = |v: &u32| (f64::from(cloud.positions[*v as usize][2]) - part.z[1]).abs() < 2.0 * cloud.voxel;
+                let voxels = part.voxels.iter().copied().filter(flat).collect();
+                part = Part::of(cloud, voxels, level);
+            }
             parts.push(part);
             let id = parts.len() as u32;
             parts[id as usize - 1].voxels.iter().for_each(|v| of[*v as usize] = id);
@@ -115,10 +131,41 @@ fn grow(
     }
 }
 
-/// Which part each part belongs to. Parts that touch are one thing, unless one stands on the other: it reaches no lower
+/// Gives level surfaces what is next to them within their outline: their edges, and noise just above them, which would
+/// tie the things on them together.
+fn absorb(cloud: &Cloud, of: &mut [u32], parts: &mut [Part], free: &[bool], metre: f64) {
+    for k in 0..parts.len() {
+        let Some(r) = parts[k].footprint else { continue };
+        let (z, mut at) = (parts[k].z[1], 0);
+        let mut queue = parts[k].voxels.clone();
+        while at < queue.len() {
+            let c = cloud.cell(queue[at]);
+            at += 1;
+            for d in neighbours() {
+                let Some(v) = cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]) else { continue };
+                let p = cloud.positions[v as usize].map(f64::from);
+                let point = Rect { center: [p[0], p[1]], size: [0.0; 2], yaw: 0.0 };
+                if free[v as usize]
+                    && of[v as usize] == 0
+                    && p[2] > z - BELOW * metre
+                    && p[2] < z + ABOVE * metre
+                    && inside(&point, &r, 0.5 * cloud.voxel)
+                {
+                    of[v as usize] = k as u32 + 1;
+                    queue.push(v);
+                }
+            }
+        }
+        queue.sort_unstable();
+        parts[k].voxels = queue;
+    }
+}
+
+/// Which part each part belongs to. Parts that touch are one thing, unless the touch is slight, or one stands on the other: it reaches no lower
 /// than the level surface, keeps within its outline, and is clearly smaller.
 fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(usize) -> f64) -> Vec<usize> {
-    let mut touching: Vec<(u32, u32)> = Vec::new();
+    // (level part, other part, voxel of the level part, whether the other is under it there)
+    let mut touching: Vec<(u32, u32, u32, bool)> = Vec::new();
     for v in 0..of.len() as u32 {
         let a = of[v as usize];
         if a == 0 || !parts[a as usize - 1].level {
@@ -129,24 +176,47 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
             let Some(u) = cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]) else { continue };
             let b = of[u as usize];
             if b != 0 && b != a {
-                touching.push((a - 1, b - 1));
+                touching.push((a - 1, b - 1, v, d[2] < 0));
             }
         }
     }
     touching.sort_unstable();
     let mut parent: Vec<usize> = (0..parts.len()).collect();
-    for run in touching.chunk_by(|a, b| a == b) {
+    for run in touching.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         let (a, b) = (run[0].0 as usize, run[0].1 as usize);
         let tiny = area(parts[b].voxels.len()) < LEAST_THING;
-        if tiny
-            || !(stands_on(&parts[b], &parts[a], cloud.voxel, metre)
-                || parts[b].level && stands_on(&parts[a], &parts[b], cloud.voxel, metre))
-        {
+        let outline = parts[a].footprint.map_or(0.0, |r| 2.0 * (r.size[0] + r.size[1]) / cloud.voxel);
+        let along = run.chunk_by(|a, b| a.2 == b.2).count() as f64;
+        let under = run.iter().filter(|t| t.3).count();
+        if !tiny && !parts[b].level && under < 4 && along < TOUCH * outline {
+            continue;
+        }
+        let on = |x: usize, y: usize| parts[y].level && stands_on(&parts[x], &parts[y], cloud.voxel, metre);
+        if tiny || !(on(b, a) || on(a, b)) {
             let (ra, rb) = (root(&mut parent, a), root(&mut parent, b));
             parent[ra.max(rb)] = ra.min(rb);
         }
     }
+    for leg in 0..parts.len() {
+        if let Some(top) = (0..parts.len())
+            .find(|t| root(&mut parent, *t) != root(&mut parent, leg) && is_leg(&parts[leg], &parts[*t], metre))
+        {
+            let (ra, rb) = (root(&mut parent, leg), root(&mut parent, top));
+            parent[ra.max(rb)] = ra.min(rb);
+        }
+    }
     (0..parts.len()).map(|p| root(&mut parent, p)).collect()
+}
+
+/// Whether something slender under a level surface, which reaches more than half its height, holds it up: the rest of a
+/// table's far legs is often hidden.
+fn is_leg(leg: &Part, top: &Part, metre: f64) -> bool {
+    let Some(l) = leg.footprint.filter(|l| l.size[0].max(l.size[1]) < 0.2 * metre) else { return false };
+    top.level
+        && leg.z[0] < 0.12 * metre
+        && leg.z[2] > 0.5 * top.z[1]
+        && leg.z[2] < top.z[1] + 0.03 * metre
+        && top.footprint.is_some_and(|t| inside(&l, &t, 0.06 * metre))
 }
 
 fn root(parent: &mut [usize], mut i: usize) -> usize {
@@ -162,15 +232,18 @@ fn stands_on(thing: &Part, support: &Part, voxel: f64, metre: f64) -> bool {
     if thing.z[0] < support.z[1] - 1.5 * voxel || thing.z[2] < support.z[1] + voxel {
         return false;
     }
+    inside(&t, &s, 0.04 * metre) && t.size[0] * t.size[1] < 0.6 * s.size[0] * s.size[1]
+}
+
+/// Whether the corners of one rectangle are in another one that is grown by `margin`.
+fn inside(t: &Rect, s: &Rect, margin: f64) -> bool {
     let (sin, cos) = s.yaw.sin_cos();
     let (ts, tc) = t.yaw.sin_cos();
-    let margin = 0.04 * metre;
-    let inside = [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().all(|(i, j)| {
+    [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().all(|(i, j)| {
         let (a, b) = (i * t.size[0], j * t.size[1]);
         let (x, y) = (t.center[0] + a * tc - b * ts - s.center[0], t.center[1] + a * ts + b * tc - s.center[1]);
         (x * cos + y * sin).abs() < 0.5 * s.size[0] + margin && (y * cos - x * sin).abs() < 0.5 * s.size[1] + margin
-    });
-    inside && t.size[0] * t.size[1] < 0.6 * s.size[0] * s.size[1]
+    })
 }
 
 /// Share of a thing's voxels that touch nothing else, 0..1.

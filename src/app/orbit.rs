@@ -156,8 +156,7 @@ pub(super) fn overview(cameras: &[Camera], points: &[Point3<f64>]) -> Orbit {
         .iter()
         .filter_map(|p| best.project(p))
         .filter(|(u, v, _)| {
-            (0.0..f64::from(best.intrinsics.width)).contains(u)
-                && (0.0..f64::from(best.intrinsics.height)).contains(v)
+            (0.0..f64::from(best.intrinsics.width)).contains(u) && (0.0..f64::from(best.intrinsics.height)).contains(v)
         })
         .map(|(_, _, z)| z)
         .collect();

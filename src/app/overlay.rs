@@ -192,6 +192,9 @@ mod tests {
         let ahead = OrientedBox::upright(Point3::new(0.0, 0.0, 5.0), Vector3::repeat(1.0), 0.4);
         assert_eq!(box_lines(&c, &ahead, 0.1).len(), 12);
         assert_eq!(box_faces(&c, &ahead).len(), 6);
+        let all: Vec<_> = ahead.corners().iter().filter_map(|p| c.project(p)).collect();
+        assert!(all.iter().all(|p| p.1 >= top(&c, &ahead).unwrap()[1]));
+        assert_eq!(top(&c, &around), None, "a part of it is behind");
     }
 
     #[test]

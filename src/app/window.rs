@@ -158,10 +158,7 @@ impl eframe::App for Window {
         }
     }
 
-    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
-        if std::env::var_os("TIMING").is_some() {
-            eprintln!("frame {:.3} {:?}", ui.input(|i| i.time), frame.info().cpu_usage); // TEMPORARY
-        }
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
         let has_scene = self.run.is_some() || self.model.root.is_some();

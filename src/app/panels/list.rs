@@ -100,8 +100,8 @@ fn column_head(ui: &mut Ui, model: &Model, order: Order, title: &str, out: &mut 
     let sort = model.view.sort;
     let arrow = match (sort.order == order, sort.reversed) {
         (false, _) => "",
-        (true, false) => " \u{2b07}",
-        (true, true) => " \u{2b06}",
+        (true, false) => " v",
+        (true, true) => " ^",
     };
     let text = RichText::new(format!("{title}{arrow}")).strong();
     let head = ui.add(Label::new(text).selectable(false).sense(Sense::click()));

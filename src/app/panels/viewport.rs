@@ -65,7 +65,7 @@ impl ViewportPanel {
         self.splats(ui, rect, model, &camera, near, background);
         let to_screen = |line: Line| line.map(|p| pos2(p[0] as f32 + rect.min.x, p[1] as f32 + rect.min.y));
         let mut shapes = Vec::new();
-        if model.view.shown.grid && model.extent.upright {
+        if model.view.shown.grid && model.extent.upright && !is_empty(model) {
             grid(model, &camera, near, dark, &mut |line, stroke| {
                 shapes.push(Shape::line_segment(to_screen(line), stroke))
             });
@@ -80,7 +80,7 @@ impl ViewportPanel {
         }
         painter.extend(shapes);
         self.names(ui, &painter, rect, model, &camera);
-        if model.sparse.cameras.is_empty() && model.cloud.is_none() {
+        if is_empty(model) {
             let text = "The 3D view fills up when the photos' cameras are known.";
             painter.text(rect.center(), Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
         }
@@ -232,6 +232,11 @@ fn cloud(model: &Model) -> Option<Cloud> {
         _ if !model.sparse.points.is_empty() => Some(Cloud::Points(Arc::clone(&model.sparse))),
         _ => None,
     }
+}
+
+/// Whether there is nothing to see yet.
+fn is_empty(model: &Model) -> bool {
+    model.sparse.cameras.is_empty() && model.cloud.is_none()
 }
 
 /// The camera for a panel: that of the photo it sits on, else the orbit's.

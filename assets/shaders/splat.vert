@@ -21,7 +21,8 @@ void main() {
     offset = vec2(0.0);
     rgba = vec4(0.0);
     int i = int(index);
-    ivec2 at = ivec2((i % PER_ROW) * 3, i / PER_ROW);
+    // three-d stores the rows of a texture upside down.
+    ivec2 at = ivec2((i % PER_ROW) * 3, textureSize(splats, 0).y - 1 - i / PER_ROW);
     vec4 mean = texelFetch(splats, at, 0);
     vec4 ca = texelFetch(splats, at + ivec2(1, 0), 0);
     vec4 cb = texelFetch(splats, at + ivec2(2, 0), 0);

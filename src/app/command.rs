@@ -41,6 +41,8 @@ pub(super) enum Command {
     ResetLayout,
     /// Open a scene, or offer to make one of a folder or file.
     Open(PathBuf),
+    /// Let the system ask for a folder to open.
+    Browse,
     /// Make a scene.
     Run {
         /// Photos or video.

@@ -17,6 +17,10 @@ pub(super) struct MaskImage {
 /// Longest side: more is not seen, and costs time on every change of the selection.
 const LONGEST: u32 = 1024;
 
+/// Opacity of masks that are not selected: those of an eighth of the photo and more, and the others.
+const LARGE: u8 = 34;
+const SMALL: u8 = 76;
+
 /// Paints the masks of a frame, the larger below; `selected` gets an outline and stands out. Only `shown` ids.
 pub(super) fn paint(frame: &FrameMasks, selected: Option<u32>, shown: impl Fn(u32) -> bool) -> MaskImage {
     let shrink = frame.width.max(frame.height).div_ceil(LONGEST).max(1) as usize;
@@ -26,11 +30,20 @@ pub(super) fn paint(frame: &FrameMasks, selected: Option<u32>, shown: impl Fn(u3
     masks.sort_by_key(|m| std::cmp::Reverse(m.segmentation.area()));
     for (k, m) in masks.iter().enumerate() {
         let [r, g, b] = if m.instance_id == 0 { color(k as u32) } else { color(m.instance_id) };
-        let alpha = if selected.is_some() && selected == Some(m.instance_id) { 150 } else { 80 };
+        // Walls and floors cover much of a photo: they must not drown it.
+        let large = m.segmentation.area() * 8 > u64::from(frame.width) * u64::from(frame.height);
+        let alpha = match (selected, large) {
+            (Some(id), _) if id == m.instance_id => 120,
+            (_, true) => LARGE,
+            (_, false) => SMALL,
+        };
         for_each_pixel(m, shrink, w, h, |at| image.pixels[at] = [r, g, b, alpha]);
+        if m.instance_id != 0 {
+            outline(m, shrink, [r, g, b, 210], 1, &mut image);
+        }
     }
     for m in masks.iter().filter(|m| m.instance_id != 0 && selected == Some(m.instance_id)) {
-        outline(m, shrink, &mut image);
+        outline(m, shrink, [255; 4], 2, &mut image);
     }
     image
 }
@@ -45,8 +58,8 @@ fn for_each_pixel(mask: &Mask2d, shrink: usize, w: usize, h: usize, mut f: impl 
     });
 }
 
-/// White along the inner edge, two pixels wide.
-fn outline(mask: &Mask2d, shrink: usize, image: &mut MaskImage) {
+/// A line along the inner edge, `wide` pixels.
+fn outline(mask: &Mask2d, shrink: usize, color: [u8; 4], wide: i64, image: &mut MaskImage) {
     let (w, h) = (image.width, image.height);
     let mut inside = vec![false; w * h];
     for_each_pixel(mask, shrink, w, h, |at| inside[at] = true);
@@ -55,9 +68,8 @@ fn outline(mask: &Mask2d, shrink: usize, image: &mut MaskImage) {
     };
     for (at, _) in inside.iter().enumerate().filter(|i| *i.1) {
         let (x, y) = ((at % w) as i64, (at / w) as i64);
-        let edge = [(-1, 0), (1, 0), (0, -1), (0, 1), (-2, 0), (2, 0), (0, -2), (0, 2)];
-        if edge.iter().any(|(dx, dy)| !is_in(x + dx, y + dy)) {
-            image.pixels[at] = [255, 255, 255, 255];
+        if (1..=wide).any(|d| !(is_in(x - d, y) && is_in(x + d, y) && is_in(x, y - d) && is_in(x, y + d))) {
+            image.pixels[at] = color;
         }
     }
 }
@@ -96,6 +108,6 @@ mod tests {
         let image = paint(&f, None, |_| true);
         assert_eq!((image.width, image.height), (1000, 3));
         assert_eq!(image.pixels[1000 + 499][3], 0);
-        assert_eq!(image.pixels[1000 + 501][3], 80);
+        assert_eq!(image.pixels[1000 + 501][3], LARGE);
     }
 }

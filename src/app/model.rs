@@ -8,7 +8,7 @@ use super::view_state::SceneView;
 use crate::review::{Review, Reviewed, Verdict};
 use crate::scene::folder::SceneMeta;
 use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, Sparse};
-use nalgebra::Point3;
+use nalgebra::{Point3, Vector3};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +22,13 @@ pub(super) struct Extent {
     pub radius: f64,
     /// Height of its lowest points.
     pub ground: f64,
+    /// Whether +z is up: before gravity is known, it is not.
+    pub upright: bool,
 }
 
 impl Default for Extent {
     fn default() -> Self {
-        Self { center: Point3::origin(), radius: 1.0, ground: 0.0 }
+        Self { center: Point3::origin(), radius: 1.0, ground: 0.0, upright: true }
     }
 }
 
@@ -200,7 +202,9 @@ impl Model {
         };
         let center = Point3::new(at(0, 0.5), at(1, 0.5), at(2, 0.5));
         let radius = (0..2).map(|k| at(k, 0.95) - at(k, 0.05)).fold(0.0, f64::max) * 0.5;
-        self.extent = Extent { center, radius: radius.max(1e-3), ground: at(2, 0.01) };
+        let tops: Vec<f64> = self.sparse.cameras.iter().flatten().map(|c| -(c.c2w.rotation * Vector3::y()).z).collect();
+        let upright = tops.is_empty() || tops.iter().sum::<f64>() > 0.5 * tops.len() as f64;
+        self.extent = Extent { center, radius: radius.max(1e-3), ground: at(2, 0.01), upright };
     }
 
     /// Takes in `scene.json`.
@@ -244,7 +248,6 @@ fn thinned<T>(all: &[T]) -> impl Iterator<Item = &T> {
 mod tests {
     use super::*;
     use crate::scene::{InstanceState, InstanceView, OrientedBox};
-    use nalgebra::Vector3;
 
     fn model() -> Model {
         let view = |i: usize| InstanceView { image: format!("p{i}"), mask_score: 1.0, visible_fraction: 1.0 };

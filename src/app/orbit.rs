@@ -137,26 +137,34 @@ fn wrap(angle: f64) -> f64 {
     (angle + PI).rem_euclid(TAU) - PI
 }
 
-/// Where to start: the first photo's place and direction without its roll, turning about what it looks at. It shows
-/// what that photo shows, so it is never empty. `points` are any points of the scene.
+/// Where to start: a little behind and above the photo that shows most of `points` (any points of the scene), turning
+/// about what it looks at. It shows what that photo shows, so it is never empty.
 pub(super) fn overview(cameras: &[Camera], points: &[Point3<f64>]) -> Orbit {
-    let Some(first) = cameras.first() else {
+    let few: Vec<&Point3<f64>> = points.iter().step_by((points.len() / 500).max(1)).collect();
+    let seen = |c: &Camera| {
+        let (w, h) = (f64::from(c.intrinsics.width), f64::from(c.intrinsics.height));
+        let inside =
+            |p: &Point3<f64>| c.project(p).is_some_and(|(u, v, _)| (0.0..w).contains(&u) && (0.0..h).contains(&v));
+        few.iter().filter(|p| inside(p)).count()
+    };
+    // Of equals the best.
+    let Some(best) = cameras.iter().rev().max_by_key(|c| seen(c)) else {
         return around(points);
     };
-    let (eye, forward) = (first.center(), first.forward());
+    let (eye, forward) = (best.center(), best.forward());
     let mut depths: Vec<f64> = points
         .iter()
-        .filter_map(|p| first.project(p))
+        .filter_map(|p| best.project(p))
         .filter(|(u, v, _)| {
-            (0.0..f64::from(first.intrinsics.width)).contains(u)
-                && (0.0..f64::from(first.intrinsics.height)).contains(v)
+            (0.0..f64::from(best.intrinsics.width)).contains(u) && (0.0..f64::from(best.intrinsics.height)).contains(v)
         })
         .map(|(_, _, z)| z)
         .collect();
     depths.sort_by(f64::total_cmp);
     let spread = || cameras.iter().map(|c| (c.center() - eye).norm()).fold(0.0, f64::max);
     let depth = depths.get(depths.len() / 2).copied().unwrap_or_else(|| spread().max(1.0));
-    Orbit::from_eye(&eye, &forward, depth, Orbit::default().fov_y)
+    let at_photo = Orbit::from_eye(&eye, &forward, depth, Orbit::default().fov_y);
+    Orbit { distance: depth * 1.12, pitch: (at_photo.pitch + 0.06).min(MAX_PITCH), ..at_photo }
 }
 
 /// The view of a bare cloud of points.
@@ -221,7 +229,8 @@ mod tests {
         let points: Vec<_> = (1..50).map(|k| camera.unproject(320.0, 240.0, 0.1 * f64::from(k))).collect();
         let o = overview(&[camera], &points);
         assert!((o.target - points[24]).norm() < 0.2);
-        assert!((o.eye() - camera.center()).norm() < 1e-9);
+        assert!((o.eye() - camera.center()).norm() < 0.3 * o.distance, "near the photo's camera");
+        assert!(o.distance > (o.target - camera.center()).norm(), "a little behind it");
         assert!(overview(&[], &points).is_sane() && overview(&[], &[]).is_sane());
     }
 

@@ -45,6 +45,18 @@ pub(super) fn box_faces(camera: &Camera, obb: &OrientedBox) -> Vec<[[f64; 2]; 4]
     FACES.iter().filter_map(|f| Some([corner(f[0])?, corner(f[1])?, corner(f[2])?, corner(f[3])?])).collect()
 }
 
+/// Where the name of a box goes: its highest corner in the picture. `None` when part of it is behind the camera.
+pub(super) fn top(camera: &Camera, obb: &OrientedBox) -> Option<[f64; 2]> {
+    let seen: Option<Vec<_>> = obb.corners().iter().map(|c| camera.project(c)).collect();
+    let best = seen?.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some([best.0, best.1])
+}
+
+/// Whether an instance is a part of the room itself: drawn faintly, so that it does not hide what is in the room.
+pub(super) fn is_background(label: &str) -> bool {
+    matches!(label, "floor" | "wall" | "ceiling")
+}
+
 /// The pyramid of a photo's camera, `depth` long, with a tick that says where up is.
 pub(super) fn frustum(photo: &Camera, depth: f64) -> Vec<[Point3<f64>; 2]> {
     let (w, h) = (f64::from(photo.intrinsics.width), f64::from(photo.intrinsics.height));
@@ -180,6 +192,9 @@ mod tests {
         let ahead = OrientedBox::upright(Point3::new(0.0, 0.0, 5.0), Vector3::repeat(1.0), 0.4);
         assert_eq!(box_lines(&c, &ahead, 0.1).len(), 12);
         assert_eq!(box_faces(&c, &ahead).len(), 6);
+        let all: Vec<_> = ahead.corners().iter().filter_map(|p| c.project(p)).collect();
+        assert!(all.iter().all(|p| p.1 >= top(&c, &ahead).unwrap()[1]));
+        assert_eq!(top(&c, &around), None, "a part of it is behind");
     }
 
     #[test]

@@ -1,24 +1,66 @@
 //! What is under the pointer.
 
-use crate::scene::{FrameMasks, OrientedBox, Rle};
-use nalgebra::{Point3, Vector3};
+use crate::scene::{FrameMasks, Gaussians, OrientedBox, Rle};
+use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector3};
 
-/// Ids of the boxes that a ray meets, the nearest first; boxes around the eye come last, the smaller first: a room's
-/// box must not swallow every click.
+/// Ids of the boxes that a ray meets: first those that hold the `surface` point it ends on (with a margin), the smaller
+/// first; then the nearest. Boxes around the eye come last: a room's box must not swallow every click.
 pub(super) fn along_ray<'a>(
     boxes: impl Iterator<Item = (u32, &'a OrientedBox)>,
     origin: &Point3<f64>,
     direction: &Vector3<f64>,
+    surface: Option<(Point3<f64>, f64)>,
 ) -> Vec<u32> {
     let mut hits: Vec<(f64, f64, u32)> = boxes
         .filter_map(|(id, b)| {
             let entry = b.ray_entry(origin, direction)?;
             let inside = b.contains(origin, 0.0);
-            Some((if inside { f64::INFINITY } else { entry }, b.volume(), id))
+            let holds = surface.is_some_and(|(p, margin)| b.contains(&p, margin));
+            let rank = match (holds, inside) {
+                (true, _) => -1.0,
+                (false, true) => f64::INFINITY,
+                (false, false) => entry,
+            };
+            Some((rank, b.volume(), id))
         })
         .collect();
     hits.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
     hits.into_iter().map(|h| h.2).collect()
+}
+
+/// Where a ray ends on the splats: the depth at which half of the light is gone. A Gaussian counts at its point of
+/// highest density along the ray, with the alpha it has there.
+pub(super) fn surface(cloud: &Gaussians, origin: &Point3<f64>, direction: &Vector3<f64>) -> Option<Point3<f64>> {
+    let (eye, ahead) = (origin.cast::<f32>(), direction.normalize().cast::<f32>());
+    let mut met: Vec<(f32, f32)> = Vec::new();
+    for (i, mean) in cloud.means.iter().enumerate() {
+        let to = Point3::from(*mean) - eye;
+        let along = to.dot(&ahead);
+        let s = Vector3::from(cloud.log_scales[i].map(f32::exp));
+        let reach = 3.0 * s.max();
+        if along <= 0.0 || to.norm_squared() - along * along > reach * reach {
+            continue;
+        }
+        let [w, x, y, z] = cloud.quats[i];
+        let axes = UnitQuaternion::from_quaternion(Quaternion::new(w, x, y, z));
+        // In units of its standard deviations; a flat one keeps a thickness that numbers can bear.
+        let thick = s.map(|v| v.max(1e-4 * reach));
+        let local = |v: &Vector3<f32>| axes.inverse_transform_vector(v).component_div(&thick);
+        let (m, d) = (local(&to), local(&ahead));
+        let t = m.dot(&d) / d.norm_squared();
+        let opacity = 1.0 / (1.0 + (-cloud.opacity_logits[i]).exp());
+        let alpha = opacity * (-0.5 * (m - d * t).norm_squared()).exp();
+        if t > 0.0 && alpha > 0.01 {
+            met.push((t, alpha));
+        }
+    }
+    met.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut left = 1.0;
+    let end = met.iter().find(|(_, alpha)| {
+        left *= 1.0 - alpha;
+        left < 0.5
+    })?;
+    Some(origin + direction.normalize() * f64::from(end.0))
 }
 
 /// Instances whose masks cover pixel `(x, y)`, the smallest mask first.
@@ -84,8 +126,27 @@ mod tests {
     #[test]
     fn nearest_first_and_the_room_last() {
         let boxes = [(1, cube(0.0, 20.0)), (2, cube(5.0, 1.0)), (3, cube(3.0, 1.0)), (4, cube(-3.0, 1.0))];
-        let hits = along_ray(boxes.iter().map(|(i, b)| (*i, b)), &Point3::origin(), &Vector3::x());
+        let hits = along_ray(boxes.iter().map(|(i, b)| (*i, b)), &Point3::origin(), &Vector3::x(), None);
         assert_eq!(hits, [3, 2, 1]);
+        let seen = Some((Point3::new(5.0, 0.0, 0.0), 0.01));
+        let hits = along_ray(boxes.iter().map(|(i, b)| (*i, b)), &Point3::origin(), &Vector3::x(), seen);
+        assert_eq!(hits, [2, 1, 3], "what the surface is in comes first, the smaller before the room");
+    }
+
+    #[test]
+    fn a_ray_ends_on_the_first_thing_that_hides_the_rest() {
+        // A mist that lets most light through, a disc that faces the ray, and another behind it.
+        let cloud = Gaussians {
+            means: vec![[6.0, 0.0, 0.0], [1.0, 0.0, 0.0], [3.0, 0.2, 0.1]],
+            log_scales: vec![[-9.0, 0.0, 0.0], [-1.0; 3], [-9.0, 0.0, 0.0]],
+            quats: vec![[2.0, 0.0, 0.0, 0.0]; 3],
+            opacity_logits: vec![4.0, -2.0, 4.0],
+            sh_degree: 0,
+            sh: vec![[0.0; 3]; 3],
+        };
+        let met = surface(&cloud, &Point3::origin(), &(Vector3::x() * 2.0)).unwrap();
+        assert!((met - Point3::new(3.0, 0.0, 0.0)).norm() < 1e-3, "{met}");
+        assert!(surface(&cloud, &Point3::origin(), &-Vector3::x()).is_none());
     }
 
     #[test]

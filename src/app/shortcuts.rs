@@ -35,11 +35,6 @@ const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
 /// Action, modifiers, key, what it does.
 pub(super) const TABLE: [(Action, Modifiers, Key, &str); 23] = [
-    (Action::Redo, CTRL_SHIFT, Key::Z, "Do the undone decision again"),
-    (Action::Undo, CTRL, Key::Z, "Take the last decision back"),
-    (Action::Redo, CTRL, Key::Y, "Do the undone decision again"),
-    (Action::Open, CTRL, Key::O, "Open a scene, or a folder of photos"),
-    (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -56,6 +51,11 @@ pub(super) const TABLE: [(Action, Modifiers, Key, &str); 23] = [
     (Action::Cameras, NONE, Key::P, "Show or hide the photos' cameras in 3D"),
     (Action::Splats, NONE, Key::G, "Splats or sparse points in 3D"),
     (Action::Filter, NONE, Key::Slash, "Filter the list"),
+    (Action::Undo, CTRL, Key::Z, "Take the last decision back"),
+    (Action::Redo, CTRL_SHIFT, Key::Z, "Do the undone decision again"),
+    (Action::Redo, CTRL, Key::Y, "Do the undone decision again"),
+    (Action::Open, CTRL, Key::O, "Open a scene, or a folder of photos"),
+    (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Help, NONE, Key::Questionmark, "Show or hide this help"),
     (Action::Help, NONE, Key::F1, "Show or hide this help"),
 ];

@@ -34,10 +34,14 @@ const FLAT: f64 = 0.09;
 /// Least thickness, and farthest that a face is moved to meet a floor, table or wall, metres.
 const THINNEST: f64 = 0.01;
 const REACH: f64 = 0.12;
+/// Share of a thing in a slab this thin at its bottom that makes it a flat thing; the rest is the rims of things on it.
+const SLAB: f64 = 0.8;
+/// Distances from the side of a thing within which a wall behind it must show, metres: nearer is its own rim.
+const BESIDE: (f64, f64) = (0.08, 0.4);
 /// Least area of an upright plane that is a wall to what stands in front of it, square metres.
 const WALL_AREA: f64 = 0.5;
 /// Farthest that a hidden side is moved to a wall through space that no view sees into, metres.
-const HIDDEN_REACH: f64 = 0.5;
+const HIDDEN_REACH: f64 = 0.7;
 /// Largest gap between the floor and the lowest point seen of a thing that stands on it, metres.
 const FLOATS: f64 = 0.85;
 /// Voxels of a surface that are enough to move a face to it.
@@ -126,6 +130,7 @@ impl Bounds {
 /// the surface that it lies on, which averages depth noise away.
 pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Option<Fitted> {
     let (cloud, metre) = (input.cloud, input.metre);
+    let voxels = &slab(cloud, voxels, metre)[..];
     let points: Vec<Vector3<f64>> = voxels.iter().map(|v| at(cloud, *v)).collect();
     let xy: Vec<[f64; 2]> = points.iter().map(|p| [p.x, p.y]).collect();
     let mut rect = smallest(&xy, TRIM)?;
@@ -151,7 +156,7 @@ pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Optio
     (b.lo[2], b.hi[2]) = (z[cut], z[z.len() - 1 - cut]);
     let own = |v: &u32| voxels.binary_search(v).is_ok();
     let stands = lower(cloud, around, &mut b, voxels, &own, metre);
-    let at_wall = back(input, around, &mut b, voxels, &own);
+    let at_wall = back(input, around, &mut b, voxels, stands.is_some_and(|s| s.is_floor), &own);
     let stands = stands.or_else(|| grounded(around, &mut b, at_wall, metre));
     for k in 0..3 {
         let missing = THINNEST * metre - b.size(k);
@@ -165,6 +170,18 @@ pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Optio
     let center = Point3::new(mid[0] * c - mid[1] * s, mid[0] * s + mid[1] * c, mid[2]);
     let obb = OrientedBox::upright(center, Vector3::new(b.size(0), b.size(1), b.size(2)), b.yaw);
     Some(Fitted { obb, stands, at_wall, voxels: voxels.to_vec() })
+}
+
+/// The voxels of a thing without what stands up from it, where nearly all of it is a slab at its bottom.
+fn slab(cloud: &Cloud, voxels: &[u32], metre: f64) -> Vec<u32> {
+    let mut z: Vec<f32> = voxels.iter().map(|v| cloud.positions[*v as usize][2]).collect();
+    z.sort_by(f32::total_cmp);
+    let Some(low) = z.get(z.len() / 50) else { return Vec::new() };
+    let top = low + (FLAT * metre) as f32;
+    if (z.partition_point(|h| *h < top) as f64) < SLAB * z.len() as f64 {
+        return voxels.to_vec();
+    }
+    voxels.iter().copied().filter(|v| cloud.positions[*v as usize][2] < top).collect()
 }
 
 /// Yaw of a thing whose upright faces agree on one modulo a quarter turn.
@@ -226,8 +243,19 @@ fn grounded(around: &Surroundings, b: &mut Bounds, at_wall: bool, metre: f64) ->
 }
 
 /// Moves a side that nothing shows to the wall behind it, and measures the thickness of a thing that hangs on it.
-fn back(input: &Input, around: &Surroundings, b: &mut Bounds, voxels: &[u32], own: &dyn Fn(&u32) -> bool) -> bool {
+fn back(
+    input: &Input,
+    around: &Surroundings,
+    b: &mut Bounds,
+    voxels: &[u32],
+    on_floor: bool,
+    own: &dyn Fn(&u32) -> bool,
+) -> bool {
     let (cloud, metre) = (input.cloud, input.metre);
+    // What lies flat hides nothing.
+    if b.size(2) < FLAT * metre {
+        return false;
+    }
     let (s, c) = b.yaw.sin_cos();
     let mut moved = false;
     for (axis, sign) in [(0, 1.0), (0, -1.0), (1, 1.0), (1, -1.0)] {
@@ -245,15 +273,17 @@ fn back(input: &Input, around: &Surroundings, b: &mut Bounds, voxels: &[u32], ow
             continue;
         }
         let flat = b.size(axis) < FLAT * metre;
-        let (inward, outward) =
-            if flat { (b.size(axis) + 0.03 * metre, 0.06 * metre) } else { (0.04 * metre, HIDDEN_REACH * metre) };
+        let inward = if flat { b.size(axis) } else { 0.04 * metre };
+        // Of a chest against a wall often only the front is seen.
+        let outward = if flat && !on_floor { 0.06 } else { HIDDEN_REACH } * metre;
         let behind = |v: &&u32| {
             if facing(**v) > -0.97 {
                 return false;
             }
             let q = b.local(&at(cloud, **v));
             let d = (q[axis] - face) * sign;
-            d > -inward && d < outward && b.holds(&q, axis, 0.25 * metre) && !own(v)
+            let beside = !b.holds(&q, axis, BESIDE.0 * metre) && b.holds(&q, axis, BESIDE.1 * metre);
+            d > -inward && d < outward && beside && !own(v)
         };
         let wall: Vec<f64> = around.upright.iter().filter(behind).map(|v| b.local(&at(cloud, *v))[axis]).collect();
         if wall.len() < 2 * ENOUGH {
@@ -265,7 +295,10 @@ fn back(input: &Input, around: &Surroundings, b: &mut Bounds, voxels: &[u32], ow
         }
         let front: Vec<f64> =
             voxels.iter().filter(|v| facing(**v) < -0.8).map(|v| b.local(&at(cloud, *v))[axis]).collect();
-        let thin = median(front).filter(|_| flat).map(|f| (w - f) * sign).map(|t| t.max(THINNEST * metre));
+        let thin = median(front)
+            .filter(|_| flat && (w - face) * sign < 0.06 * metre)
+            .map(|f| (w - f) * sign)
+            .map(|t| t.max(THINNEST * metre));
         if sign > 0.0 {
             b.hi[axis] = w;
             b.lo[axis] = thin.map_or(b.lo[axis].min(w), |t| w - t);

@@ -3,6 +3,10 @@
 use super::View;
 use nalgebra::{Matrix3, Vector3};
 
+/// Cosine of the angle between a ray and the normal below which a fit is a ramp between two surfaces more often than a
+/// surface.
+const GRAZING: f64 = 0.15;
+
 /// Smoothed depth on a grid of every `step`-th pixel.
 pub struct Surface {
     /// Pixels of the depth map from one grid point to the next.
@@ -40,8 +44,7 @@ impl Surface {
                 let ray = Vector3::new(u / k.fx, v / k.fy, 1.0);
                 let Some(n) = n.try_normalize(1e-12) else { continue };
                 let n = if n.dot(&ray) > 0.0 { -n } else { n };
-                // Grazing fits are flying pixels between two surfaces more often than surfaces.
-                if n.dot(&ray).abs() < 0.08 * ray.norm() || !z.is_finite() {
+                if n.dot(&ray).abs() < GRAZING * ray.norm() || !z.is_finite() {
                     continue;
                 }
                 out.depth[gy * width + gx] = z as f32;

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use three_d::{
-    Blend, BlendEquationType, BlendMultiplierType, ClearState, Context, CoreError, Cull, DepthTest, InstanceBuffer,
-    Interpolation, Program, RenderStates, RenderTarget, ScissorBox, Texture2D, Vec2, VertexBuffer, Viewport, Wrapping,
-    WriteMask, vec2, vec4,
+    Blend, BlendEquationType, BlendMultiplierType, ClearState, Context, CoreError, Cull, DepthTest, ElementBuffer,
+    InstanceBuffer, Interpolation, Program, RenderStates, RenderTarget, ScissorBox, Texture2D, Vec2, VertexBuffer,
+    Viewport, Wrapping, WriteMask, vec2, vec4,
 };
 
 /// Premultiplied colours over what is there.
@@ -121,6 +121,8 @@ struct Renderer {
     splat: Program,
     copy: Program,
     quad: VertexBuffer<Vec2>,
+    /// Two triangles of the quad: four corners are computed for a splat, not six.
+    corners: ElementBuffer<u8>,
     triangle: VertexBuffer<Vec2>,
     data: Option<(Arc<Packed>, Texture2D)>,
     sorted: Option<Arc<Sorted>>,
@@ -144,7 +146,7 @@ impl Renderer {
                 include_str!("../../../assets/shaders/copy.frag"),
             ),
         };
-        let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
+        let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
         let buffer = |points: &[(f32, f32)]| {
             let points: Vec<Vec2> = points.iter().map(|p| vec2(p.0, p.1)).collect();
             VertexBuffer::new_with_data(&context, &points)
@@ -153,6 +155,7 @@ impl Renderer {
             splat: shader("splat")?,
             copy: shader("copy")?,
             quad: buffer(&corners),
+            corners: ElementBuffer::new_with_data(&context, &[0, 1, 2, 0, 2, 3]),
             triangle: buffer(&[(-1.0, -1.0), (3.0, -1.0), (-1.0, 3.0)]),
             data: None,
             sorted: None,
@@ -241,7 +244,8 @@ impl Renderer {
             p.use_vertex_attribute("corner", &self.quad);
             p.use_instance_attribute("index", &self.order);
             p.use_instance_attribute("color", &self.colors);
-            p.draw_arrays_instanced(states(OVER), Viewport::new_at_origo(w, h), 6, picture.sorted.order.len() as u32);
+            let (whole, count) = (Viewport::new_at_origo(w, h), picture.sorted.order.len() as u32);
+            p.draw_elements_instanced(states(OVER), whole, &self.corners, count);
             Ok(())
         });
         // Reading a pixel waits for the GPU: only so does the clock see what the picture costs.

@@ -4,7 +4,7 @@ use crate::app::command::Command;
 use crate::app::export::{FORMATS, INCLUDES};
 use crate::app::shortcuts::{Action, TABLE, keys, tip};
 use crate::export::{Format, Include};
-use eframe::egui::{Align2, Context, Grid, Id, Key, Modal, RichText, TextEdit, Ui, Window};
+use eframe::egui::{Align2, Button, Context, Grid, Id, Key, Modal, RichText, TextEdit, Ui, Window};
 use std::path::{Path, PathBuf};
 
 /// Which of them are open.
@@ -14,6 +14,7 @@ pub(in crate::app) struct Dialogs {
     pub help: bool,
     offer: Option<(String, String)>,
     export: Option<(Format, Include, String)>,
+    open: Option<String>,
     path: String,
 }
 
@@ -25,6 +26,11 @@ impl Dialogs {
         self.offer = Some((input.display().to_string(), out.display().to_string()));
     }
 
+    /// Asks for a folder to open.
+    pub(in crate::app) fn ask_open(&mut self) {
+        self.open = Some(self.path.clone());
+    }
+
     /// Asks for format and place.
     pub(in crate::app) fn ask_export(&mut self, scene: &Path) {
         self.export = Some((Format::All, Include::Accepted, scene.join("export").display().to_string()));
@@ -32,16 +38,17 @@ impl Dialogs {
 
     /// Whether one of them wants the keyboard.
     pub(in crate::app) fn is_open(&self) -> bool {
-        self.help || self.offer.is_some() || self.export.is_some()
+        self.help || self.offer.is_some() || self.export.is_some() || self.open.is_some()
     }
 
     pub(in crate::app) fn ui(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         if self.is_open() && ctx.input(|i| i.key_pressed(Key::Escape)) {
-            (self.help, self.offer, self.export) = (false, None, None);
+            (self.help, self.offer, self.export, self.open) = (false, None, None, None);
         }
         self.help(ctx);
         self.offer(ctx, out);
         self.export(ctx, out);
+        self.open(ctx, out);
     }
 
     /// What is seen before a scene is open.
@@ -87,6 +94,38 @@ impl Dialogs {
                 ui.label("Click selects a box or a camera, click again the one behind it; double-click goes there.");
                 ui.label("Photo: the wheel zooms, dragging moves, a middle click fits it; click selects a mask.");
             });
+    }
+
+    fn open(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+        let Some(path) = &mut self.open else { return };
+        let mut answer = None;
+        Modal::new(Id::unique("open")).show(ctx, |ui| {
+            ui.set_width(460.0);
+            ui.heading("Open a scene, or a folder of photos");
+            ui.add_space(6.0);
+            let field = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY).hint_text("/path/to/folder"));
+            if !field.has_focus() && !field.lost_focus() {
+                field.request_focus();
+            }
+            let there = !path.trim().is_empty();
+            let enter = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
+            ui.add_space(6.0);
+            ui.horizontal(|ui| {
+                if (ui.add_enabled(there, Button::new("Open")).clicked() || enter) && there {
+                    answer = Some(Some(Command::Open(PathBuf::from(path.trim()))));
+                }
+                if ui.button("Browse...").clicked() {
+                    answer = Some(Some(Command::Browse));
+                }
+                if ui.button("Not now").clicked() {
+                    answer = Some(None);
+                }
+            });
+        });
+        if let Some(command) = answer {
+            out.extend(command);
+            self.open = None;
+        }
     }
 
     fn offer(&mut self, ctx: &Context, out: &mut Vec<Command>) {

@@ -1,12 +1,16 @@
 //! One instance: what it is, how sure that is, and the decision.
 
 use super::list::state_color;
+use super::words;
 use crate::app::command::Command;
 use crate::app::model::Model;
 use crate::app::order::state_word;
 use crate::app::shortcuts::{Action, tip};
 use crate::review::{Decision, Reviewed};
-use eframe::egui::{Button, Event, Grid, Key, KeyboardShortcut, Modifiers, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{
+    Align2, Button, Event, Key, KeyboardShortcut, Label, Modifiers, RichText, ScrollArea, Sense, TextEdit, TextStyle,
+    Ui, vec2,
+};
 
 /// A text that can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +133,7 @@ fn can_decide(model: &Model) -> bool {
 fn decision(ui: &mut Ui, model: &Model, item: &Reviewed, out: &mut Vec<Command>) {
     let i = &item.instance;
     ui.horizontal(|ui| {
-        ui.label(RichText::new(format!("#{} {}", i.id, i.label)).heading());
+        ui.label(RichText::new(format!("#{} {}", i.id, i.label)).heading().strong());
         ui.label(RichText::new(state_word(item)).color(state_color(ui, item)).strong());
     });
     let why_not = match &model.review {
@@ -160,19 +164,20 @@ fn facts(ui: &mut Ui, model: &Model, item: &Reviewed, out: &mut Vec<Command>) {
     let s = &i.obb.size;
     let mut rows = vec![
         ("Score", format!("{:.3}", i.score)),
-        ("Size", format!("{:.2} x {:.2} x {:.2} {unit}", s.x, s.y, s.z)),
+        ("Size", format!("{:.2} \u{d7} {:.2} \u{d7} {:.2} {unit}", s.x, s.y, s.z)),
         ("Centre", format!("{:.2}, {:.2}, {:.2}", i.obb.center.x, i.obb.center.y, i.obb.center.z)),
     ];
     if let Some(map) = i.evidence.as_object() {
-        rows.extend(map.iter().map(|(k, v)| (k.as_str(), evidence(v))));
+        rows.extend(map.iter().map(|(k, v)| (k.as_str(), words::value(v))));
     }
-    Grid::new("facts").num_columns(2).striped(true).show(ui, |ui| {
-        for (name, value) in rows {
-            ui.weak(name);
-            ui.label(value);
-            ui.end_row();
-        }
-    });
+    for (name, value) in rows {
+        ui.horizontal_top(|ui| {
+            let (room, _) = ui.allocate_exact_size(vec2(64.0, 16.0), Sense::hover());
+            let (font, weak) = (TextStyle::Body.resolve(ui.style()), ui.visuals().weak_text_color());
+            ui.painter().text(room.left_top(), Align2::LEFT_TOP, words::name(name), font, weak);
+            ui.add(Label::new(value).wrap());
+        });
+    }
     ui.collapsing(format!("Seen in {} photos", i.views.len()), |ui| {
         for v in &i.views {
             let text = format!("{}  mask {:.2}, visible {:.0} %", v.image, v.mask_score, v.visible_fraction * 100.0);
@@ -182,16 +187,4 @@ fn facts(ui: &mut Ui, model: &Model, item: &Reviewed, out: &mut Vec<Command>) {
             }
         }
     });
-}
-
-/// A value of the evidence in few words.
-fn evidence(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(s) => s.clone(),
-        serde_json::Value::Number(n) => match n.as_f64() {
-            Some(x) if x.fract() != 0.0 => format!("{x:.3}"),
-            _ => n.to_string(),
-        },
-        other => other.to_string(),
-    }
 }

@@ -5,7 +5,9 @@ mod inspector;
 mod list;
 mod photo;
 mod run;
+mod tags;
 mod viewport;
+mod words;
 
 use super::command::Command;
 use super::load::Progress;
@@ -16,6 +18,7 @@ use super::view_state::Layout;
 use eframe::egui::{self, Id, ThemePreference, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 pub(super) use dialogs::Dialogs;
 pub(super) use inspector::Field;
@@ -57,10 +60,10 @@ pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
     let [viewport, photo, list, inspector, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![run, log]);
-    let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.66), (below, 0.34)]);
-    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.56), (inspector, 0.44)]);
-    let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.21), (viewport, 0.44), (right, 0.35)]);
-    Layout { tree: Tree::new(Id::unique("panels"), root, tiles), theme: ThemePreference::Dark, size: [1280.0, 800.0] }
+    let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.71), (below, 0.29)]);
+    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (inspector, 0.46)]);
+    let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.2), (viewport, 0.47), (right, 0.33)]);
+    Layout { tree: Tree::new(Id::unique("panels"), root, tiles), theme: ThemePreference::Dark, size: [1440.0, 900.0] }
 }
 
 fn linear(tiles: &mut Tiles<Pane>, dir: egui_tiles::LinearDir, parts: &[(TileId, f32)]) -> TileId {
@@ -133,6 +136,8 @@ pub(super) struct RunState<'a> {
     pub training: Option<crate::pipeline::TrainPoint>,
     pub paused: bool,
     pub running: bool,
+    /// Photos and scene folder: to go on after it has stopped.
+    pub folders: (&'a Path, &'a Path),
 }
 
 impl Behavior<Pane> for PanelFrame<'_> {

@@ -1,5 +1,6 @@
 //! The photo with masks and boxes over it, and the strip to choose another.
 
+use super::tags::{self, Tags};
 use crate::app::command::Command;
 use crate::app::mask_image;
 use crate::app::model::Model;
@@ -92,7 +93,7 @@ impl PhotoPanel {
             painter.image(masks, whole, uv, Color32::WHITE);
         }
         if model.view.shown.boxes {
-            boxes(&painter, model, index, size, &placed);
+            boxes(ui, &painter.with_clip_rect(whole.intersect(rect)), model, index, size, &placed);
         }
         navigate(ui, response, view, &placed, (size, min, area), out);
         let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
@@ -208,14 +209,14 @@ fn hits(model: &Model, index: usize, size: [f64; 2], pixel: [f64; 2]) -> Vec<u32
             .values()
             .map(|i| &i.instance)
             .filter(|i| i.views.iter().any(|v| v.image == model.photos[index].stem));
-        found = pick::along_ray(seen.map(|i| (i.id, &i.obb)), &origin, &direction);
+        found = pick::along_ray(seen.map(|i| (i.id, &i.obb)), &origin, &direction, None);
     }
     found.retain(|id| model.items().contains_key(id) && model.is_shown(*id));
     found
 }
 
-/// Boxes of what the photo shows; the selected one always.
-fn boxes(painter: &eframe::egui::Painter, model: &Model, index: usize, size: [f64; 2], placed: &Placed) {
+/// Boxes of what the photo shows, with their labels; the selected one always.
+fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, size: [f64; 2], placed: &Placed) {
     let Some(camera) = model.camera(index) else { return };
     let camera = camera.resized(size[0] as u32, size[1] as u32);
     let stem = &model.photos[index].stem;
@@ -228,11 +229,21 @@ fn boxes(painter: &eframe::egui::Painter, model: &Model, index: usize, size: [f6
         let [r, g, b] = overlay::color(i.id);
         let stroke = if selected {
             Stroke::new(2.5, Color32::from_rgb(r, g, b))
+        } else if overlay::is_background(&i.label) {
+            Stroke::new(1.0, Color32::from_rgba_unmultiplied(r, g, b, 60))
         } else {
-            Stroke::new(1.0, Color32::from_rgba_unmultiplied(r, g, b, 150))
+            Stroke::new(1.2, Color32::from_rgba_unmultiplied(r, g, b, 190))
         };
         for line in overlay::box_lines(&camera, &i.obb, model.extent.radius * 1e-2) {
             painter.line_segment(line.map(|p| to_pos(placed.panel(p))), stroke);
+        }
+    }
+    let mut tags = Tags::new(painter.clip_rect());
+    for item in tags::by_importance(model, None) {
+        let i = &item.instance;
+        if model.view.instance == Some(i.id) || i.views.iter().any(|v| v.image == *stem) {
+            let spot = overlay::top(&camera, &i.obb).map(|p| to_pos(placed.panel(p)));
+            tags.put(ui, painter, spot, item, model.view.instance == Some(i.id));
         }
     }
 }

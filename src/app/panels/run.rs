@@ -1,13 +1,13 @@
 //! The stages of a run, or those of the scene that is open.
 
-use super::RunState;
+use super::{RunState, words};
 use crate::app::command::Command;
 use crate::app::load::StageProgress;
 use crate::app::log::error_color;
 use crate::app::model::Model;
 use crate::pipeline::Stage;
 use crate::scene::folder::SceneMeta;
-use eframe::egui::{Grid, ProgressBar, RichText, ScrollArea, Ui};
+use eframe::egui::{Color32, Grid, Label, ProgressBar, RichText, ScrollArea, Ui};
 
 pub(super) fn ui(ui: &mut Ui, model: &Model, run: Option<RunState<'_>>, out: &mut Vec<Command>) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match (run, &model.meta) {
@@ -30,13 +30,22 @@ fn running(ui: &mut Ui, run: RunState<'_>, out: &mut Vec<Command>) {
                 out.push(Command::Cancel);
             }
             ui.weak(if run.paused { "paused" } else { "running" });
-        } else if run.progress.failed.is_some() {
-            ui.colored_label(error_color(ui), "The run failed");
         } else {
-            ui.weak(if run.progress.over { "The run is over" } else { "The run has stopped" });
+            let done = run.progress.stages.iter().all(|s| matches!(s, StageProgress::Done(..)));
+            if !done && ui.button("Go on").on_hover_text("Runs again from the first stage that is not done").clicked() {
+                out.push(Command::Run { input: run.folders.0.to_path_buf(), out: run.folders.1.to_path_buf() });
+            }
+            if run.progress.failed.is_some() {
+                ui.colored_label(error_color(ui), "failed");
+            } else {
+                ui.weak(if done { "done" } else { "stopped; finished stages are kept" });
+            }
         }
     });
-    Grid::new("stages").num_columns(2).show(ui, |ui| {
+    if let Some(error) = &run.progress.failed {
+        ui.add(Label::new(RichText::new(error).color(error_color(ui))).wrap());
+    }
+    Grid::new("stages").num_columns(2).spacing([10.0, 2.0]).show(ui, |ui| {
         for (stage, progress) in Stage::ALL.iter().zip(&run.progress.stages) {
             ui.label(stage.name());
             stage_bar(ui, progress);
@@ -51,24 +60,21 @@ fn running(ui: &mut Ui, run: RunState<'_>, out: &mut Vec<Command>) {
         );
         ui.small(text);
     }
-    if let Some(error) = &run.progress.failed {
-        ui.colored_label(error_color(ui), error);
-    }
 }
 
 fn stage_bar(ui: &mut Ui, progress: &StageProgress) {
     match progress {
         StageProgress::Waiting => {
-            ui.add(ProgressBar::new(0.0).desired_height(14.0));
+            ui.weak("-");
         }
         StageProgress::Running(done, total) => {
             let share = if *total > 0 { *done as f32 / *total as f32 } else { 0.0 };
             let text = if *total > 0 { format!("{done} of {total}") } else { "...".into() };
-            ui.add(ProgressBar::new(share).desired_height(14.0).text(RichText::new(text).small()));
+            ui.add(ProgressBar::new(share).desired_height(15.0).corner_radius(3.0).text(RichText::new(text).small()));
         }
         StageProgress::Done(seconds, reused) => {
             let text = if *reused { "kept from before".into() } else { format!("{seconds:.1} s") };
-            ui.add(ProgressBar::new(1.0).desired_height(14.0).text(RichText::new(text).small()));
+            ui.label(RichText::new(text).color(done_color(ui)));
         }
         StageProgress::Failed(error) => {
             ui.colored_label(error_color(ui), "failed").on_hover_text(error);
@@ -76,25 +82,31 @@ fn stage_bar(ui: &mut Ui, progress: &StageProgress) {
     }
 }
 
+/// Green that can be read on this background.
+fn done_color(ui: &Ui) -> Color32 {
+    if ui.visuals().dark_mode { Color32::from_rgb(120, 190, 130) } else { Color32::from_rgb(20, 110, 40) }
+}
+
 fn finished(ui: &mut Ui, meta: &SceneMeta) {
-    ui.label(format!("{}: {} photos, {}", meta.name, meta.images.len(), meta.units));
-    Grid::new("stages").num_columns(3).striped(true).show(ui, |ui| {
+    let units = if meta.units == "metres" { "in metres" } else { "scale unknown" };
+    ui.label(format!("{} photos, {units}", meta.images.len()));
+    Grid::new("stages").num_columns(3).spacing([10.0, 1.0]).striped(true).show(ui, |ui| {
         for s in &meta.stages {
             ui.label(&s.name);
             match &s.error {
                 Some(e) => ui.colored_label(error_color(ui), &s.state).on_hover_text(e),
-                None => ui.label(&s.state),
+                None => ui.label(RichText::new(&s.state).color(done_color(ui))),
             };
-            ui.label(format!("{:.1} s, {}", s.seconds, s.device));
+            ui.weak(format!("{:.1} s, {}", s.seconds, s.device));
             ui.end_row();
         }
     });
     if let Some(figures) = meta.figures.as_object().filter(|f| !f.is_empty()) {
         ui.separator();
-        Grid::new("figures").num_columns(2).striped(true).show(ui, |ui| {
-            for (name, value) in figures {
-                ui.weak(name);
-                ui.label(value.to_string());
+        Grid::new("figures").num_columns(2).spacing([10.0, 1.0]).striped(true).show(ui, |ui| {
+            for (name, value) in figures.iter().filter(|f| !f.1.is_null()) {
+                ui.weak(words::name(name));
+                ui.label(words::value(value));
                 ui.end_row();
             }
         });

@@ -1,5 +1,6 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
+use super::tags::{self, Tags};
 use crate::app::command::Command;
 use crate::app::gl::{self, Cloud, Picture, Screen, Sorter};
 use crate::app::model::Model;
@@ -64,7 +65,7 @@ impl ViewportPanel {
         self.splats(ui, rect, model, &camera, near, background);
         let to_screen = |line: Line| line.map(|p| pos2(p[0] as f32 + rect.min.x, p[1] as f32 + rect.min.y));
         let mut shapes = Vec::new();
-        if model.view.shown.grid {
+        if model.view.shown.grid && model.extent.upright && !is_empty(model) {
             grid(model, &camera, near, dark, &mut |line, stroke| {
                 shapes.push(Shape::line_segment(to_screen(line), stroke))
             });
@@ -79,7 +80,7 @@ impl ViewportPanel {
         }
         painter.extend(shapes);
         self.names(ui, &painter, rect, model, &camera);
-        if model.sparse.cameras.is_empty() && model.cloud.is_none() {
+        if is_empty(model) {
             let text = "The 3D view fills up when the photos' cameras are known.";
             painter.text(rect.center(), Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
         }
@@ -139,8 +140,9 @@ impl ViewportPanel {
                 Stroke::new(3.0, Color32::from_rgb(r, g, b))
             } else {
                 let faint = item.verdict == Verdict::Rejected || i.state == InstanceState::Dropped;
-                let width = if self.hovered == Some(i.id) { 2.0 } else { 1.2 };
-                Stroke::new(width, Color32::from_rgba_unmultiplied(r, g, b, if faint { 70 } else { 190 }))
+                let alpha = if faint || overlay::is_background(&i.label) { 60 } else { 200 };
+                let (width, alpha) = if self.hovered == Some(i.id) { (2.2, 255) } else { (1.3, alpha) };
+                Stroke::new(width, Color32::from_rgba_unmultiplied(r, g, b, alpha))
             };
             for line in overlay::box_lines(camera, &i.obb, near) {
                 if is_selected {
@@ -152,23 +154,17 @@ impl ViewportPanel {
         }
     }
 
-    /// Labels at the selected and at the hovered box.
+    /// Names of the boxes.
     fn names(&self, ui: &Ui, painter: &egui::Painter, rect: Rect, model: &Model, camera: &Camera) {
-        for id in [self.hovered, model.view.instance].into_iter().flatten() {
-            let Some(item) = model.items().get(&id).filter(|_| model.view.shown.boxes) else { continue };
-            let corners = item.instance.obb.corners();
-            let seen = corners.iter().filter_map(|c| camera.project(c)).map(|(u, v, _)| vec2(u as f32, v as f32));
-            let Some(top) = seen.min_by(|a, b| a.y.total_cmp(&b.y)) else { continue };
-            let inside = rect.shrink(14.0);
-            if !rect.expand(200.0).contains(rect.min + top) {
-                continue;
-            }
-            let at = inside.clamp(rect.min + top - vec2(0.0, 10.0));
-            let text = format!("#{id} {}", item.instance.label);
-            let galley = painter.layout_no_wrap(text, FontId::proportional(13.0), ui.visuals().strong_text_color());
-            let label = Align2::CENTER_CENTER.anchor_size(at, galley.size());
-            painter.rect_filled(label.expand(3.0), 3.0, ui.visuals().extreme_bg_color.gamma_multiply(0.85));
-            painter.galley(label.min, galley, Color32::WHITE);
+        if !model.view.shown.boxes {
+            return;
+        }
+        let mut tags = Tags::new(rect);
+        for item in tags::by_importance(model, self.hovered) {
+            let i = &item.instance;
+            let chosen = [self.hovered, model.view.instance].contains(&Some(i.id));
+            let spot = overlay::top(camera, &i.obb).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
+            tags.put(ui, painter, spot, item, chosen);
         }
     }
 
@@ -238,6 +234,11 @@ fn cloud(model: &Model) -> Option<Cloud> {
     }
 }
 
+/// Whether there is nothing to see yet.
+fn is_empty(model: &Model) -> bool {
+    model.sparse.cameras.is_empty() && model.cloud.is_none()
+}
+
 /// The camera for a panel: that of the photo it sits on, else the orbit's.
 fn camera(model: &Model, rect: Rect) -> Camera {
     let (w, h) = (f64::from(rect.width()), f64::from(rect.height()));
@@ -283,7 +284,10 @@ fn hits(model: &Model, camera: &Camera, p: [f64; 2]) -> Vec<u32> {
     }
     let (origin, direction) = overlay::ray(camera, p[0], p[1]);
     let boxes = model.items().values().map(|i| (i.instance.id, &i.instance.obb)).filter(|(id, _)| model.is_shown(*id));
-    pick::along_ray(boxes, &origin, &direction)
+    // What is seen there, where splats are shown.
+    let splats = model.cloud.as_deref().filter(|_| model.view.shown.splats);
+    let seen = splats.and_then(|g| pick::surface(g, &origin, &direction));
+    pick::along_ray(boxes, &origin, &direction, seen.map(|p| (p, 0.01 * model.extent.radius)))
 }
 
 /// The photo whose frustum is drawn within a few points of `p`.
@@ -292,16 +296,20 @@ fn photo_at(model: &Model, camera: &Camera, near: f64, p: [f64; 2]) -> Option<us
         return None;
     }
     let distance = |photo: &Camera| {
-        let lines = overlay::frustum(photo, frustum_depth(model));
+        let depth = frustum_depth(model, camera, photo)?;
+        let lines = overlay::frustum(photo, depth);
         let seen = lines.iter().filter_map(|l| overlay::segment(camera, &l[0], &l[1], near));
-        seen.map(|l| pick::to_segment(p, l[0], l[1])).fold(f64::INFINITY, f64::min)
+        seen.map(|l| pick::to_segment(p, l[0], l[1])).min_by(f64::total_cmp)
     };
-    let all = model.sparse.cameras.iter().enumerate().filter_map(|(k, c)| c.as_ref().map(|c| (k, distance(c))));
+    let all = model.sparse.cameras.iter().enumerate().filter_map(|(k, c)| Some((k, distance(c.as_ref()?)?)));
     all.filter(|a| a.1 < 5.0).min_by(|a, b| a.1.total_cmp(&b.1)).map(|a| a.0)
 }
 
-fn frustum_depth(model: &Model) -> f64 {
-    model.extent.radius * 0.035
+/// How long a photo's frustum is drawn: small in the scene and never large on the screen. `None` for one that the eye
+/// is almost in.
+fn frustum_depth(model: &Model, camera: &Camera, photo: &Camera) -> Option<f64> {
+    let away = (photo.center() - camera.center()).norm();
+    (away > 0.02 * model.extent.radius).then_some((0.03 * model.extent.radius).min(0.035 * away))
 }
 
 type Draw<'a> = dyn FnMut(Line, Stroke) + 'a;
@@ -320,18 +328,17 @@ fn grid(model: &Model, camera: &Camera, near: f64, dark: bool, draw: &mut Draw<'
 fn frusta(model: &Model, camera: &Camera, near: f64, ui: &Ui, draw: &mut Draw<'_>) {
     let current = model.photo();
     let shows = model.selected().map(|i| model.photos_of(&i.instance)).unwrap_or_default();
-    let eye = camera.center();
     for (k, photo) in model.sparse.cameras.iter().enumerate() {
-        // One that the eye is almost in would only be lines across the picture.
-        let Some(photo) = photo.filter(|c| (c.center() - eye).norm() > 2.0 * frustum_depth(model)) else { continue };
+        let Some(photo) = photo else { continue };
+        let Some(depth) = frustum_depth(model, camera, photo) else { continue };
         let stroke = if current == Some(k) {
-            Stroke::new(2.5, ui.visuals().hyperlink_color)
+            Stroke::new(2.0, ui.visuals().hyperlink_color)
         } else if shows.binary_search(&k).is_ok() {
-            Stroke::new(1.2, ui.visuals().hyperlink_color.gamma_multiply(0.6))
+            Stroke::new(1.0, ui.visuals().hyperlink_color.gamma_multiply(0.45))
         } else {
-            Stroke::new(1.0, ui.visuals().weak_text_color().gamma_multiply(0.5))
+            Stroke::new(0.8, ui.visuals().weak_text_color().gamma_multiply(0.4))
         };
-        for [a, b] in overlay::frustum(&photo, frustum_depth(model)) {
+        for [a, b] in overlay::frustum(photo, depth) {
             if let Some(line) = overlay::segment(camera, &a, &b, near) {
                 draw(line, stroke);
             }

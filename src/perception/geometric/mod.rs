@@ -4,6 +4,7 @@
 
 mod draw;
 mod flat;
+mod skirt;
 mod structure;
 mod things;
 
@@ -50,9 +51,11 @@ pub fn segment(
     job.tick(1, total)?;
     let mut s = Segmentation { of: vec![0; cloud.len()], segments: Vec::new() };
     let on_plane = structure::label(cloud, &planes, metre, &mut s);
+    let looks = skirt::Looks::of(cloud, &planes, &on_plane);
+    skirt::claim(cloud, &looks, &on_plane, metre, &mut s);
     flat::find(cloud, &planes, &on_plane, metre, &mut s);
     job.tick(2, total)?;
-    things::find(cloud, metre, &mut s);
+    things::find(cloud, &looks, metre, &mut s);
     job.tick(3, total)?;
     draw::masks(cloud, views, &s, job)
 }

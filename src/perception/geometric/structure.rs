@@ -19,6 +19,14 @@ const THICK: f64 = 0.05;
 const TIGHT: f64 = 0.025;
 const BEHIND: f64 = 0.2;
 
+impl Structural {
+    /// Whether the foot of a point's perpendicular is within the plane's extent, grown by `margin`.
+    pub(crate) fn holds(&self, p: &[f32; 3], margin: f64) -> bool {
+        let r = at(p) - self.plane.center;
+        (0..2).all(|k| self.plane.axes[k].dot(&r).abs() < 0.5 * self.plane.extent[k] + margin)
+    }
+}
+
 fn at(p: &[f32; 3]) -> Vector3<f64> {
     Vector3::from(p.map(f64::from))
 }
@@ -106,8 +114,7 @@ pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Se
         for (i, w) in planes.iter().enumerate() {
             let signed = w.plane.normal.dot(&q) - w.plane.offset;
             let d = if signed < 0.0 { -signed * thick / (BEHIND * metre) } else { signed };
-            let r = q - w.plane.center;
-            let inside = (0..2).all(|k| w.plane.axes[k].dot(&r).abs() < 0.5 * w.plane.extent[k] + 0.25 * metre);
+            let inside = w.holds(p, 0.25 * metre);
             // Close to the plane and behind it normals are noise; farther in front they tell things from the plane.
             if d < best.0 && inside && (signed < TIGHT * metre || n.dot(&w.plane.normal) > 0.85) {
                 best = (d, Some(i));

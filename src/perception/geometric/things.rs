@@ -1,8 +1,10 @@
 //! Things: what is left of the cloud without its structural planes, cut where something stands on a level surface.
 
 use super::Segmentation;
+use super::skirt::Looks;
 use crate::perception::cloud::{Cloud, neighbours};
 use crate::perception::rect::{Rect, smallest};
+use rayon::prelude::*;
 
 /// Least area of a level surface that can support things, and of a thing's visible surface, square metres.
 const LEAST_SUPPORT: f64 = 0.05;
@@ -29,7 +31,7 @@ struct Part {
 }
 
 /// Labels the voxels of things.
-pub(crate) fn find(cloud: &Cloud, metre: f64, s: &mut Segmentation) {
+pub(crate) fn find(cloud: &Cloud, looks: &Looks, metre: f64, s: &mut Segmentation) {
     let area = |n: usize| n as f64 * (cloud.voxel / metre).powi(2);
     let mut of = vec![0u32; cloud.len()];
     let mut parts: Vec<Part> = Vec::new();
@@ -44,6 +46,10 @@ pub(crate) fn find(cloud: &Cloud, metre: f64, s: &mut Segmentation) {
         |p| area(p.voxels.len()) >= LEAST_SUPPORT && p.z[2] - p.z[0] < LEVEL * metre,
     );
     absorb(cloud, &mut of, &mut parts, &free, metre);
+    let left: Vec<bool> = (0..cloud.len()).map(|v| free[v] && of[v] == 0).collect();
+    let core = core(cloud, &left);
+    grow(cloud, &mut of, &mut parts, false, |v| core[v as usize], |_| true);
+    spread(cloud, &mut of, &mut parts, &left);
     grow(cloud, &mut of, &mut parts, false, |v| free[v as usize], |_| true);
     let owner = joined(cloud, &of, &parts, metre, &area);
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); parts.len()];
@@ -69,7 +75,8 @@ pub(crate) fn find(cloud: &Cloud, metre: f64, s: &mut Segmentation) {
         let views = whole.voxels.iter().map(|v| f64::from(cloud.views[*v as usize])).sum::<f64>() / n as f64;
         let seen = 1.0 - (-views / 4.0).exp();
         let solid = 1.0 - (-area(n) / 0.06).exp();
-        let score = 0.3 + 0.3 * seen + 0.25 * solid + 0.14 * freedom(cloud, &whole.voxels, &s.of);
+        let shape = 0.3 + 0.3 * seen + 0.25 * solid + 0.14 * freedom(cloud, &whole.voxels, &s.of);
+        let score = shape * looks.apart(cloud, &whole.voxels, metre);
         let id = s.push(if is_table { "table-like object" } else { "object" }, score);
         whole.voxels.iter().for_each(|v| s.of[*v as usize] = id);
     }
@@ -128,6 +135,47 @@ fn grow(
             let id = parts.len() as u32;
             parts[id as usize - 1].voxels.iter().for_each(|v| of[*v as usize] = id);
         }
+    }
+}
+
+/// Least share of the 5x5x5 cells around a voxel, of those that a sheet fills, that must be taken for it to hold parts
+/// together: noise bridges gaps with threads.
+const SHEET: usize = 15;
+
+/// Voxels on sheets, as against those on threads and rims.
+fn core(cloud: &Cloud, left: &[bool]) -> Vec<bool> {
+    let on_sheet = |v: u32| {
+        let c = cloud.cell(v);
+        let taken = |i: &i64| {
+            let d = [i / 25 - 2, i / 5 % 5 - 2, i % 5 - 2];
+            cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]).is_some_and(|u| left[u as usize])
+        };
+        (0..125).filter(taken).count() >= SHEET
+    };
+    (0..left.len() as u32).into_par_iter().map(|v| left[v as usize] && on_sheet(v)).collect()
+}
+
+/// Gives what is left to the parts that are not level, each voxel to the one that reaches it first.
+fn spread(cloud: &Cloud, of: &mut [u32], parts: &mut [Part], left: &[bool]) {
+    let mut queue: Vec<u32> = (0..of.len() as u32).filter(|v| left[*v as usize] && of[*v as usize] != 0).collect();
+    let mut more: Vec<Vec<u32>> = vec![Vec::new(); parts.len()];
+    let mut at = 0;
+    while at < queue.len() {
+        let (c, k) = (cloud.cell(queue[at]), of[queue[at] as usize]);
+        at += 1;
+        for d in neighbours() {
+            let Some(v) = cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]) else { continue };
+            if left[v as usize] && of[v as usize] == 0 {
+                of[v as usize] = k;
+                more[k as usize - 1].push(v);
+                queue.push(v);
+            }
+        }
+    }
+    for (part, mut new) in parts.iter_mut().zip(more).filter(|p| !p.1.is_empty()) {
+        new.extend(&part.voxels);
+        new.sort_unstable();
+        *part = Part::of(cloud, new, part.level);
     }
 }
 

@@ -1,0 +1,216 @@
+//! What the user asked for, carried out after the frame.
+
+use super::{Answer, Window};
+use crate::app::command::Command;
+use crate::app::log::Level;
+use crate::app::orbit::Orbit;
+use crate::app::panels::{self, Field, Pane};
+use crate::app::shortcuts::Action;
+use crate::app::view_state::Shown;
+use crate::app::{export, order};
+use crate::export::{Format, Include};
+use crate::review::{Decision, Review, ReviewError, queue};
+use eframe::egui::Context;
+use std::path::PathBuf;
+
+/// Seconds that a flight of the 3D camera takes.
+const FLIGHT: f64 = 0.3;
+
+impl Window {
+    pub(super) fn handle(&mut self, ctx: &Context, command: Command) {
+        match command {
+            Command::Do(action) => self.act(ctx, action),
+            Command::Select(id) => self.model.select(id),
+            Command::ShowPhoto(photo) => self.model.show_photo(photo),
+            Command::Snap(photo) => self.snap(photo),
+            Command::FlyTo(id) => {
+                self.model.select(Some(id));
+                self.fly_to_selected(ctx);
+            }
+            Command::Look(orbit) => {
+                self.flight = None;
+                self.camera_moved = true;
+                self.model.view.orbit = Some(orbit);
+                self.model.view.on_camera = None;
+            }
+            Command::LookAtPhoto(view) => self.model.view.photo_view = view,
+            Command::Decide(id, decision) => self.decide(id, decision),
+            Command::Filter(filter) => {
+                self.model.view.filter = filter;
+                self.model.arrange();
+            }
+            Command::Sort(sort) => {
+                self.model.view.sort = sort;
+                self.model.arrange();
+            }
+            Command::Show(shown) => self.show(shown),
+            Command::Theme(theme) => {
+                self.layout.theme = theme;
+                ctx.set_theme(theme);
+            }
+            Command::ResetLayout => self.layout.tree = panels::default_layout().tree,
+            Command::Open(path) => self.open(ctx, &path),
+            Command::Browse => self.browse(ctx),
+            Command::Run { input, out } => self.start_run(ctx, input, out),
+            Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
+            Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
+            Command::Export { format, include, out } => self.export(ctx, format, include, out),
+        }
+    }
+
+    pub(super) fn act(&mut self, ctx: &Context, action: Action) {
+        let selected = self.model.view.instance;
+        let shown = self.model.view.shown;
+        match action {
+            Action::Accept => selected.into_iter().for_each(|id| self.decide(id, Decision::Accept)),
+            Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::Reject)),
+            Action::Recaption => self.edit(Field::Caption),
+            Action::Relabel => self.edit(Field::Label),
+            Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
+            Action::Previous => self.model.select(order::neighbour(&self.model.order, selected, -1)),
+            Action::NextFrame => self.model.step_photo(1),
+            Action::PreviousFrame => self.model.step_photo(-1),
+            Action::BestView => self.model.show_best_view(),
+            Action::Focus => self.fly_to_selected(ctx),
+            Action::Overview => {
+                if let Some(orbit) = self.model.overview() {
+                    self.fly(ctx, orbit);
+                    self.camera_moved = false;
+                }
+            }
+            Action::Masks => self.show(Shown { masks: !shown.masks, ..shown }),
+            Action::Boxes => self.show(Shown { boxes: !shown.boxes, ..shown }),
+            Action::Cameras => self.show(Shown { cameras: !shown.cameras, ..shown }),
+            Action::Splats => self.show(Shown { splats: !shown.splats, ..shown }),
+            Action::Filter => {
+                panels::bring_up(&mut self.layout.tree, Pane::List);
+                self.panels.edit_filter();
+            }
+            Action::Undo => self.step_back(Review::undo, "nothing to undo"),
+            Action::Redo => self.step_back(Review::redo, "nothing to redo"),
+            Action::Open => self.dialogs.ask_open(),
+            Action::Export => match &self.model.root {
+                Some(root) if self.model.review.is_some() => self.dialogs.ask_export(root),
+                _ => self.tell(Level::Info, "there is no finished scene to export yet".into()),
+            },
+            Action::Help => self.dialogs.help = !self.dialogs.help,
+        }
+    }
+
+    pub(super) fn edit(&mut self, field: Field) {
+        panels::bring_up(&mut self.layout.tree, Pane::Inspector);
+        self.panels.edit(field);
+    }
+
+    pub(super) fn show(&mut self, shown: Shown) {
+        self.model.view.shown = shown;
+        self.model.mask_stamp += 1;
+    }
+
+    /// Decides, on disk before the next frame; after a verdict goes on to the next unreviewed.
+    pub(super) fn decide(&mut self, id: u32, decision: Decision) {
+        let is_verdict = matches!(decision, Decision::Accept | Decision::Reject);
+        let Some(review) = &mut self.model.review else {
+            self.tell(Level::Info, "decisions can be taken when the run is done".into());
+            return;
+        };
+        if let Err(e) = review.decide(id, decision) {
+            self.tell(Level::Error, e.to_string());
+            return;
+        }
+        // The order as it was when the user saw it.
+        let next = queue::next_unreviewed(&self.model.order, self.model.items(), id);
+        self.model.arrange();
+        self.model.mask_stamp += 1;
+        if is_verdict {
+            match next {
+                Some(next) => self.model.select(Some(next)),
+                None if self.model.counts()[2] == 0 => self.tell(Level::Info, "all instances are reviewed".into()),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<u32>, ReviewError>, nothing: &str) {
+        let Some(review) = &mut self.model.review else { return };
+        match step(review) {
+            Ok(Some(id)) => {
+                self.model.arrange();
+                self.model.select(Some(id));
+                self.model.mask_stamp += 1;
+            }
+            Ok(None) => self.tell(Level::Info, nothing.into()),
+            Err(e) => self.tell(Level::Error, e.to_string()),
+        }
+    }
+
+    /// Puts the 3D view exactly on a photo's camera.
+    pub(super) fn snap(&mut self, photo: usize) {
+        self.model.show_photo(photo);
+        let Some(camera) = self.model.camera(photo).copied() else { return };
+        self.flight = None;
+        self.camera_moved = true;
+        self.model.view.on_camera = Some(self.model.photos[photo].stem.clone());
+        // What a drag goes on with turns about what the photo looks at.
+        let old = self.model.view.orbit.unwrap_or_default();
+        let distance = self.model.overview().map_or(old.distance, |o| o.distance);
+        self.model.view.orbit = Some(Orbit::from_eye(&camera.center(), &camera.forward(), distance, old.fov_y));
+    }
+
+    pub(super) fn fly_to_selected(&mut self, ctx: &Context) {
+        let Some(item) = self.model.selected() else { return };
+        let b = item.instance.obb;
+        let from = self.model.view.orbit.unwrap_or_default();
+        // Very large things are looked at from inside: one would be behind the wall otherwise.
+        let radius = (b.size.norm() * 0.5).min(self.model.extent.radius * 0.5);
+        let mut to = from.framing(b.center, radius);
+        let best = self.model.photo_index(&item.instance.best_view).and_then(|k| self.model.camera(k));
+        if let Some(photo) = best.filter(|c| self.model.extent.upright && !b.contains(&c.center(), 0.0)) {
+            // From the side that was photographed: the other one is full of holes.
+            let ahead = b.center - photo.center();
+            let seen = Orbit::from_eye(&photo.center(), &ahead, ahead.norm(), to.fov_y);
+            let distance = to.distance.clamp(0.2 * ahead.norm(), 1.2 * ahead.norm());
+            to = Orbit { target: b.center, distance, ..seen };
+        }
+        self.fly(ctx, to);
+        self.camera_moved = true;
+    }
+
+    pub(super) fn fly(&mut self, ctx: &Context, to: Orbit) {
+        let from = self.model.view.orbit.unwrap_or(to);
+        self.model.view.on_camera = None;
+        self.flight = Some((from, to, ctx.input(|i| i.time)));
+    }
+
+    pub(super) fn advance_flight(&mut self, ctx: &Context) {
+        if let Some((from, to, start)) = self.flight {
+            let t = ((ctx.input(|i| i.time) - start) / FLIGHT).min(1.0);
+            self.model.view.orbit = Some(from.between(&to, t));
+            if t >= 1.0 {
+                self.flight = None;
+            }
+            ctx.request_repaint();
+        }
+    }
+
+    pub(super) fn browse(&mut self, ctx: &Context) {
+        if std::mem::replace(&mut self.asking, true) {
+            return;
+        }
+        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
+        std::thread::spawn(move || {
+            let folder = rfd::FileDialog::new().set_title("Open a scene, or a folder of photos").pick_folder();
+            let _ = answer.send(Answer::Folder(folder));
+            ctx.request_repaint();
+        });
+    }
+
+    pub(super) fn export(&mut self, ctx: &Context, format: Format, include: Include, out: PathBuf) {
+        let Some(root) = self.model.root.clone() else { return };
+        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
+        std::thread::spawn(move || {
+            let _ = answer.send(Answer::Exported(export::export(&root, format, include, &out)));
+            ctx.request_repaint();
+        });
+    }
+}

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Pictures of the real window for the README: screenshots/{room_a,lounge,tum_office}.png, 1440 x 900.
+#
+#   sh tests/screenshots.sh [ROOM_A LOUNGE TUM_OFFICE]
+#
+# The arguments are finished scene folders; "-" leaves that picture as it is. Without arguments the scenes are made
+# from ../shared/data, which takes as long as three runs. SELECT_room_a, SELECT_lounge and SELECT_tum_office choose the
+# selected instance. Needs Xvfb (Debian: xvfb libgl1 libgl1-mesa-dri libegl1 libxkbcommon-x11-0).
+set -eu
+cd "$(dirname "$0")/.."
+
+command -v Xvfb >/dev/null || { echo "Xvfb is missing: install the Debian package xvfb" >&2; exit 1; }
+cargo build --release --quiet
+holoscope=${CARGO_TARGET_DIR:-target}/release/holoscope
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# A display of its own: Xvfb finds a free number and says which.
+Xvfb -displayfd 3 -screen 0 1440x900x24 3>"$work/display" >"$work/xvfb.log" 2>&1 &
+server=$!
+tries=0
+while [ ! -s "$work/display" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] || { echo "Xvfb does not start:" >&2; cat "$work/xvfb.log" >&2; exit 1; }
+    sleep 0.1
+done
+DISPLAY=:$(cat "$work/display")
+# A configuration of its own: the first layout, and nobody's windows are changed.
+XDG_CONFIG_HOME=$work/config
+export DISPLAY XDG_CONFIG_HOME
+unset WAYLAND_DISPLAY || true
+
+# picture NAME SCENE INSTANCE: opens a copy, so that the review of the scene stays untouched.
+picture() {
+    cp -r "$2" "$work/$1"
+    rm -f "$work/$1/review.jsonl"
+    HOLOSCOPE_SCREENSHOT=$work/$1.png HOLOSCOPE_SELECT=$3 timeout 180 "$holoscope" "$work/$1"
+    [ -s "$work/$1.png" ] || { echo "no picture of $2 was made" >&2; exit 1; }
+    mkdir -p screenshots
+    mv "$work/$1.png" "screenshots/$1.png"
+    rm -rf "${work:?}/$1"
+    echo "screenshots/$1.png: $(wc -c <"screenshots/$1.png") bytes"
+}
+
+# scene NAME INPUT: makes the scene of one of the given captures.
+scene() {
+    [ -e "$2" ] || { echo "$2 is not there: give three scene folders instead" >&2; exit 1; }
+    "$holoscope" run "$2" --out "$work/scenes/$1" >&2
+    echo "$work/scenes/$1"
+}
+
+case $# in
+3) room_a=$1 lounge=$2 tum_office=$3 ;;
+0)
+    room_a=$(scene room_a "../shared/data/room_a/rgb")
+    lounge=$(scene lounge ../shared/data/lounge)
+    tum_office=$(scene tum_office ../shared/data/tum_office/rgb)
+    ;;
+*) echo "usage: sh tests/screenshots.sh [ROOM_A LOUNGE TUM_OFFICE]" >&2; exit 2 ;;
+esac
+[ "$room_a" = - ] || picture room_a "$room_a" "${SELECT_room_a:-}"
+[ "$lounge" = - ] || picture lounge "$lounge" "${SELECT_lounge:-}"
+[ "$tum_office" = - ] || picture tum_office "$tum_office" "${SELECT_tum_office:-}"

@@ -253,7 +253,7 @@ fn judged(g: &Grid, part: &[usize], distance: &[f64], voxel: f64, metre: f64) ->
     let contrast = part.iter().map(|i| distance[*i]).sum::<f64>() / part.len() as f64;
     let clear = 1.0 - (-(contrast - FAR) / 3.0).exp();
     let look = 0.55 + 0.25 * clear.clamp(0.0, 1.0) + 0.2 * ((fills - FILLS) / (1.0 - FILLS)).clamp(0.0, 1.0);
-    Some(look.min(0.99) * (0.2 + 0.8 * framed(g, part)))
+    Some(look.min(0.99) * (0.5 + 0.5 * framed(g, part)))
 }
 
 /// Share of a patch's outline beyond which the plane is seen, 0..1: next to what hides the plane its colour and its

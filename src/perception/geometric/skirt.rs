@@ -39,14 +39,22 @@ fn difference(a: &[f64; 3], b: &[f32; 3]) -> f64 {
 /// close to a wall as its own noise.
 const LIGHT: f64 = 12.0;
 
-/// The cells that look like most of the plane.
-fn of_the_plane(cells: BTreeMap<[i64; 2], [f64; 3]>) -> BTreeMap<[i64; 2], [f64; 3]> {
-    let middle = [0, 1, 2].map(|k| {
-        let mut x: Vec<f64> = cells.values().map(|c| c[k]).collect();
-        x.sort_by(f64::total_cmp);
-        x.get(x.len() / 2).map_or(0.0, |m| *m as f32)
-    });
-    cells.into_iter().filter(|c| difference(&c.1, &middle) < LIGHT).collect()
+/// Keeps the cells that look like most of all planes of the same kind: one wall may be hidden behind a bookcase.
+fn plain(planes: &[Structural], cells: &mut [BTreeMap<[i64; 2], [f64; 3]>]) {
+    let middles: Vec<[f32; 3]> = planes
+        .iter()
+        .map(|p| {
+            let kind = || planes.iter().zip(cells.iter()).filter(|q| q.0.label == p.label).flat_map(|q| q.1.values());
+            [0, 1, 2].map(|k| {
+                let mut x: Vec<f64> = kind().map(|c| c[k]).collect();
+                x.sort_by(f64::total_cmp);
+                x.get(x.len() / 2).map_or(0.0, |m| *m as f32)
+            })
+        })
+        .collect();
+    for (c, middle) in cells.iter_mut().zip(&middles) {
+        c.retain(|_, look| difference(look, middle) < LIGHT);
+    }
 }
 
 impl<'a> Looks<'a> {
@@ -63,18 +71,20 @@ impl<'a> Looks<'a> {
             }
             let means: BTreeMap<[i64; 2], [f64; 3]> =
                 sums.into_iter().filter(|s| s.1.1 >= 4.0).map(|(c, s)| (c, s.0.map(|x| x / s.1))).collect();
-            let means = of_the_plane(means);
+            out.cells.push(means);
+        }
+        plain(planes, &mut out.cells);
+        for (i, voxels) in on.iter().enumerate() {
             let mut off: Vec<f64> = voxels
                 .iter()
                 .filter_map(|v| {
-                    let mean = means.get(&out.place(i, &cloud.positions[*v as usize]))?;
+                    let mean = out.cells[i].get(&out.place(i, &cloud.positions[*v as usize]))?;
                     Some(difference(mean, &cloud.lab[*v as usize]))
                 })
                 .collect();
             off.sort_by(f64::total_cmp);
             let middle = off.get(off.len() / 2).copied().unwrap_or(0.0);
             out.deviation.push(middle.clamp(DEVIATION.0, DEVIATION.1));
-            out.cells.push(means);
         }
         out
     }

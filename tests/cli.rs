@@ -267,6 +267,8 @@ fn options_that_cannot_be_honoured_are_named_before_any_work() {
     holoscope!["run", &input, "--out", &scene, "--device", "gpu"].fails(&["--device gpu"]);
     holoscope!["run", &input, "--out", &scene, "--masks", dir.path().join("m.json")].fails(&["--masks", "m.json"]);
     holoscope!["run", &input, "--out", &scene, "--depth", dir.path().join("d")].fails(&["--depth", "/d "]);
+    holoscope!["run", &input, "--out", &scene, "--masks", &input].fails(&["--masks", "photos", "mask_index.json"]);
+    holoscope!["run", &input, "--out", &scene, "--threads", "100000"].fails(&["--threads 100000"]);
     assert!(!scene.exists(), "nothing was begun");
     holoscope!["run", &input, "--out", &scene, "--poses", "given"].fails(&["--poses given", "poses.json"]);
 }

@@ -35,8 +35,11 @@ fi
 
 command -v cargo >/dev/null 2>&1 || PATH="$HOME/.cargo/bin:$PATH"
 command -v cargo >/dev/null 2>&1 || die "cargo is missing: install Rust from https://rustup.rs"
-cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
-cargo clippy --version >/dev/null 2>&1 || die "clippy is missing: rustup component add clippy"
+for tool in fmt:rustfmt clippy:clippy; do
+    cargo "${tool%%:*}" --version >/dev/null 2>&1 && continue
+    say "Installing ${tool##*:}"
+    rustup component add "${tool##*:}" || die "${tool##*:} is missing: rustup component add ${tool##*:}"
+done
 
 # Other implementations that results are compared with. Without them those tests say so and are skipped.
 if command -v python3 >/dev/null 2>&1; then

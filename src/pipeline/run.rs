@@ -14,6 +14,9 @@ use std::time::Instant;
 /// Raised when a stage's result would change for the same inputs and options, so that old results are made anew.
 const ALGORITHMS: u32 = 1;
 
+/// More threads than any machine of today has cores.
+const MOST_THREADS: usize = 1024;
+
 /// What ends a run. Each message is one sentence that names the file or option.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -296,6 +299,12 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
         if let Some(path) = path.as_ref().filter(|p| !p.exists()) {
             return Err(RunError::Option(format!("{name}: {} does not exist", path.display())));
         }
+    }
+    if let Some(folder) = options.masks.as_ref().filter(|m| m.is_dir() && !m.join("mask_index.json").is_file()) {
+        return Err(RunError::Option(format!("--masks: {} has no mask_index.json", folder.display())));
+    }
+    if options.threads > MOST_THREADS {
+        return Err(RunError::Option(format!("--threads {}: at most {MOST_THREADS} are possible", options.threads)));
     }
     Ok(())
 }

@@ -88,11 +88,11 @@ impl Window {
     pub(super) fn save_view(&mut self) {
         let Some(config) = &self.config else { return };
         let mut troubles = Vec::new();
-        if let Some(root) = self.model.root.as_deref().filter(|_| !self.loading) {
-            if self.saved.0.as_ref() != Some(&self.model.view) {
-                troubles.extend(view_state::save(config, &view_state::scene_file(root), &self.model.view).err());
-                self.saved.0 = Some(self.model.view.clone());
-            }
+        if let Some(root) = self.model.root.as_deref().filter(|_| !self.loading)
+            && self.saved.0.as_ref() != Some(&self.model.view)
+        {
+            troubles.extend(view_state::save(config, &view_state::scene_file(root), &self.model.view).err());
+            self.saved.0 = Some(self.model.view.clone());
         }
         if self.saved.1.as_ref() != Some(&self.layout) {
             troubles.extend(view_state::save(config, LAYOUT_FILE, &self.layout).err());

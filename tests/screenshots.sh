@@ -5,13 +5,17 @@
 #
 # The arguments are finished scene folders; "-" leaves that picture as it is. Without arguments the scenes are made
 # from ../shared/data, which takes as long as three runs. SELECT_room_a, SELECT_lounge and SELECT_tum_office choose the
-# selected instance. Needs Xvfb (Debian: xvfb libgl1 libgl1-mesa-dri libegl1 libxkbcommon-x11-0).
+# selected instance, HOLOSCOPE a program that is built already. Needs Xvfb (Debian: xvfb libgl1 libgl1-mesa-dri libegl1 libxkbcommon-x11-0).
 set -eu
 cd "$(dirname "$0")/.."
 
 command -v Xvfb >/dev/null || { echo "Xvfb is missing: install the Debian package xvfb" >&2; exit 1; }
-cargo build --release --quiet
-holoscope=${CARGO_TARGET_DIR:-target}/release/holoscope
+if [ -n "${HOLOSCOPE:-}" ]; then
+    holoscope=$HOLOSCOPE
+else
+    cargo build --release --quiet
+    holoscope=${CARGO_TARGET_DIR:-target}/release/holoscope
+fi
 work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT

@@ -87,7 +87,7 @@ pub(super) fn models(print: Print) -> Result<()> {
         ("poses", "structure from motion", "poses.json in the input"),
         ("depth", "multi-view stereo", "--depth DIR with STEM.png, 16-bit thousandths"),
         ("masks", "geometric segmenter", "--masks mask_index.json (Holi-Spatial layout)"),
-        ("captions", "measured: colour, size, support", "none yet"),
+        ("captions", "measured: colour, size, support", "--vlm URL, an OpenAI-compatible server"),
     ];
     if print.json {
         let rows: Vec<_> = roles

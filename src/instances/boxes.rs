@@ -213,7 +213,20 @@ fn lower(
         let p = at(cloud, **v);
         p.z > from && p.z < to && b.holds(&b.local(&p), 2, 0.1 * metre) && !own(v)
     };
-    let mut heights: Vec<f64> = around.level.iter().filter(near).map(|v| at(cloud, *v).z).collect();
+    // Under a flat thing nothing else is seen: what faces up there is its own rim.
+    let around_it = |v: &&u32| {
+        let p = at(cloud, **v);
+        let q = b.local(&p);
+        p.z > from && p.z < to && !b.holds(&q, 2, 0.04 * metre) && b.holds(&q, 2, 0.2 * metre)
+    };
+    let height_of = |v: &u32| at(cloud, *v).z;
+    let mut heights: Vec<f64> = Vec::new();
+    if height < FLAT * metre {
+        heights = around.level.iter().filter(around_it).map(height_of).collect();
+    }
+    if heights.len() < ENOUGH {
+        heights = around.level.iter().filter(near).map(height_of).collect();
+    }
     if heights.len() < ENOUGH {
         return None;
     }

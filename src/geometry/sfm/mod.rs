@@ -20,6 +20,7 @@ mod pnp;
 mod posed;
 mod ransac;
 mod scale_space;
+mod stereo;
 #[cfg(test)]
 mod tests;
 mod triangulation;
@@ -28,6 +29,7 @@ mod view;
 
 use crate::scene::{Camera, Cancelled, Intrinsics, Job, Sparse};
 use bundle::Limits;
+pub use stereo::stereo_cameras;
 use features::{Features, detect};
 use graph::{Pair, Track, normalised, per_pixel, tracks, verified_pairs};
 use image::RgbImage;

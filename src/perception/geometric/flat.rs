@@ -252,5 +252,26 @@ fn judged(g: &Grid, part: &[usize], distance: &[f64], voxel: f64, metre: f64) ->
     }
     let contrast = part.iter().map(|i| distance[*i]).sum::<f64>() / part.len() as f64;
     let clear = 1.0 - (-(contrast - FAR) / 3.0).exp();
-    Some((0.55 + 0.25 * clear.clamp(0.0, 1.0) + 0.2 * ((fills - FILLS) / (1.0 - FILLS)).clamp(0.0, 1.0)).min(0.99))
+    let look = 0.55 + 0.25 * clear.clamp(0.0, 1.0) + 0.2 * ((fills - FILLS) / (1.0 - FILLS)).clamp(0.0, 1.0);
+    Some(look.min(0.99) * (0.5 + 0.5 * framed(g, part)))
+}
+
+/// Share of a patch's outline beyond which the plane is seen, 0..1: next to what hides the plane its colour and its
+/// height are those of the rims of other things.
+fn framed(g: &Grid, part: &[usize]) -> f64 {
+    let (mut seen, mut all) = (0.0, 0.0);
+    for i in part {
+        let (x, y) = ((*i % g.width) as i64, (*i / g.width) as i64);
+        for (dx, dy) in [(3, 0), (-3, 0), (0, 3), (0, -3)] {
+            let (u, v) = (x + dx, y + dy);
+            let within = u >= 0 && v >= 0 && u < g.width as i64 && v < g.height as i64;
+            let j = if within { v as usize * g.width + u as usize } else { usize::MAX };
+            if within && part.binary_search(&j).is_ok() {
+                continue;
+            }
+            all += 1.0;
+            seen += f64::from(u8::from(within && g.full[j]));
+        }
+    }
+    if all > 0.0 { seen / all } else { 0.0 }
 }

@@ -35,6 +35,28 @@ fn difference(a: &[f64; 3], b: &[f32; 3]) -> f64 {
     (0.25 * d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt()
 }
 
+/// Largest difference of a cell from the middle of all that light makes on a plane (CIE Lab): backs of furniture are as
+/// close to a wall as its own noise.
+const LIGHT: f64 = 12.0;
+
+/// Keeps the cells that look like most of all planes of the same kind: one wall may be hidden behind a bookcase.
+fn plain(planes: &[Structural], cells: &mut [BTreeMap<[i64; 2], [f64; 3]>]) {
+    let middles: Vec<[f32; 3]> = planes
+        .iter()
+        .map(|p| {
+            let kind = || planes.iter().zip(cells.iter()).filter(|q| q.0.label == p.label).flat_map(|q| q.1.values());
+            [0, 1, 2].map(|k| {
+                let mut x: Vec<f64> = kind().map(|c| c[k]).collect();
+                x.sort_by(f64::total_cmp);
+                x.get(x.len() / 2).map_or(0.0, |m| *m as f32)
+            })
+        })
+        .collect();
+    for (c, middle) in cells.iter_mut().zip(&middles) {
+        c.retain(|_, look| difference(look, middle) < LIGHT);
+    }
+}
+
 impl<'a> Looks<'a> {
     /// Mean colours of the voxels on each plane.
     pub(crate) fn of(cloud: &Cloud, planes: &'a [Structural], on: &[Vec<u32>]) -> Self {
@@ -49,17 +71,20 @@ impl<'a> Looks<'a> {
             }
             let means: BTreeMap<[i64; 2], [f64; 3]> =
                 sums.into_iter().filter(|s| s.1.1 >= 4.0).map(|(c, s)| (c, s.0.map(|x| x / s.1))).collect();
+            out.cells.push(means);
+        }
+        plain(planes, &mut out.cells);
+        for (i, voxels) in on.iter().enumerate() {
             let mut off: Vec<f64> = voxels
                 .iter()
                 .filter_map(|v| {
-                    let mean = means.get(&out.place(i, &cloud.positions[*v as usize]))?;
+                    let mean = out.cells[i].get(&out.place(i, &cloud.positions[*v as usize]))?;
                     Some(difference(mean, &cloud.lab[*v as usize]))
                 })
                 .collect();
             off.sort_by(f64::total_cmp);
             let middle = off.get(off.len() / 2).copied().unwrap_or(0.0);
             out.deviation.push(middle.clamp(DEVIATION.0, DEVIATION.1));
-            out.cells.push(means);
         }
         out
     }
@@ -79,11 +104,11 @@ impl<'a> Looks<'a> {
             .any(|c| self.cells[plane].get(&c).is_some_and(|look| difference(look, &cloud.lab[v as usize]) < most))
     }
 
-    /// How far a set of voxels is from being noise of the planes, 0.15..1: by the distance of its farther voxels from
-    /// the planes, and by the share of it that has a colour of its own.
+    /// How far a set of voxels is from being noise of the planes, 0..1: by the distance of its farther voxels from
+    /// the planes, by the share of it that has a colour of its own, and by the share that is not behind a plane.
     pub(crate) fn apart(&self, cloud: &Cloud, voxels: &[u32], metre: f64) -> f64 {
         let step = (voxels.len() / 2000).max(1);
-        let (mut far, mut own, mut n) = (Vec::new(), 0.0, 0.0);
+        let (mut far, mut own, mut behind, mut n) = (Vec::new(), 0.0, 0.0, 0.0);
         for v in voxels.iter().step_by(step) {
             let p = &cloud.positions[*v as usize];
             let near = (0..self.planes.len())
@@ -92,6 +117,8 @@ impl<'a> Looks<'a> {
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             let (d, like) =
                 near.map_or((f64::INFINITY, false), |(d, i)| (d, d < REACH.0 * metre && self.alike(cloud, i, *v)));
+            let hidden = |w: &Structural| w.holds(p, 0.3 * metre) && w.signed(p) < -CLEAR * metre;
+            behind += f64::from(u8::from(self.planes.iter().any(hidden)));
             far.push(d);
             own += f64::from(u8::from(!like));
             n += 1.0;
@@ -100,7 +127,7 @@ impl<'a> Looks<'a> {
         let d = far.get(far.len() * 3 / 4).copied().unwrap_or(0.0) / (CLEAR * metre);
         let away = 1.0 - (-d * d).exp();
         let own = if n > 0.0 { own / n } else { 0.0 };
-        0.15 + 0.85 * away * (0.4 + 0.6 * own)
+        (0.15 + 0.85 * away * (0.4 + 0.6 * own)) * (1.0 - 0.8 * behind / n.max(1.0))
     }
 }
 

@@ -20,6 +20,11 @@ const TIGHT: f64 = 0.025;
 const BEHIND: f64 = 0.2;
 
 impl Structural {
+    /// Distance in front of the plane, negative behind it.
+    pub(crate) fn signed(&self, p: &[f32; 3]) -> f64 {
+        self.plane.normal.dot(&at(p)) - self.plane.offset
+    }
+
     /// Whether the foot of a point's perpendicular is within the plane's extent, grown by `margin`.
     pub(crate) fn holds(&self, p: &[f32; 3], margin: f64) -> bool {
         let r = at(p) - self.plane.center;
@@ -53,7 +58,17 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<
                 && ahead.abs() < 2.0 * THICK * metre
                 && near(&q.plane, &plane, metre)
         };
-        if out.iter().any(twin) {
+        if let Some(q) = out.iter().find(|q| twin(q)) {
+            // One wall beside something tall is two planes.
+            let same = (q.plane.normal.dot(&plane.center) - q.plane.offset).abs() < THICK * metre;
+            let corners = [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].map(|(i, j)| {
+                plane.center + plane.axes[0] * (i * plane.extent[0]) + plane.axes[1] * (j * plane.extent[1])
+            });
+            let covered = corners.iter().all(|c| q.holds(&(*c).map(|x| x as f32).into(), 0.25 * metre));
+            if same && !covered {
+                let label = q.label;
+                out.push(Structural { plane, label });
+            }
             continue;
         }
         let up = plane.normal.z;
@@ -63,7 +78,7 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<
             "floor"
         } else if up < -0.95 && plane.center.z > high && behind(0.0) < 0.1 {
             "ceiling"
-        } else if up.abs() < 0.2 && plane.extent[0].min(plane.extent[1]) > 0.5 * metre && behind(0.3 * metre) < 0.12 {
+        } else if up.abs() < 0.2 && plane.extent[0].min(plane.extent[1]) > 0.5 * metre && behind(0.3 * metre) < 0.2 {
             "wall"
         } else {
             continue;

@@ -54,6 +54,7 @@ pub(crate) fn find(cloud: &Cloud, looks: &Looks, metre: f64, s: &mut Segmentatio
     let owner = joined(cloud, &of, &parts, metre, &area);
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); parts.len()];
     owner.iter().enumerate().for_each(|(p, o)| groups[*o].push(p));
+    let groups = on_poles(cloud, &parts, groups, metre);
     for g in groups.iter().filter(|g| !g.is_empty()) {
         let n: usize = g.iter().map(|p| parts[*p].voxels.len()).sum();
         let voxels: Vec<u32> = g.iter().flat_map(|p| parts[*p].voxels.iter().copied()).collect();
@@ -80,6 +81,38 @@ pub(crate) fn find(cloud: &Cloud, looks: &Looks, metre: f64, s: &mut Segmentatio
         let id = s.push(if is_table { "table-like object" } else { "object" }, score);
         whole.voxels.iter().for_each(|v| s.of[*v as usize] = id);
     }
+}
+
+/// Largest width of a pole, and largest gap that depth leaves in one, metres.
+const POLE: f64 = 0.3;
+const GAP: f64 = 0.5;
+
+/// Joins what is in the air with the slender thing on the floor below it: thin poles have no depth in places.
+fn on_poles(cloud: &Cloud, parts: &[Part], mut groups: Vec<Vec<usize>>, metre: f64) -> Vec<Vec<usize>> {
+    let whole =
+        |g: &Vec<usize>| Part::of(cloud, g.iter().flat_map(|p| parts[*p].voxels.iter().copied()).collect(), false);
+    groups.retain(|g| !g.is_empty());
+    let wholes: Vec<Part> = groups.iter().map(whole).collect();
+    for a in 0..groups.len() {
+        let Some(top) = wholes[a].footprint.filter(|r| r.size[0].max(r.size[1]) < 3.0 * POLE * metre) else { continue };
+        let carries = |b: &usize| {
+            let p = &wholes[*b];
+            let tall = p.z[2] - p.z[0];
+            let Some(r) = p.footprint.filter(|r| r.size[0].max(r.size[1]) < POLE * metre) else { return false };
+            *b != a
+                && tall > 2.0 * r.size[0].max(r.size[1])
+                && p.z[0] < 0.4 * metre
+                && wholes[a].z[0] > p.z[0] + 0.6 * tall
+                && wholes[a].z[0] < p.z[2] + GAP * metre
+                && wholes[a].z[2] > p.z[2]
+                && inside(&r, &top, 0.2 * metre)
+        };
+        if let Some(b) = (0..groups.len()).find(carries) {
+            let moved = std::mem::take(&mut groups[a]);
+            groups[b].extend(moved);
+        }
+    }
+    groups
 }
 
 impl Part {
@@ -245,6 +278,7 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
             parent[ra.max(rb)] = ra.min(rb);
         }
     }
+    rejoin(cloud, of, parts, &mut parent);
     for leg in 0..parts.len() {
         if let Some(top) = (0..parts.len())
             .find(|t| root(&mut parent, *t) != root(&mut parent, leg) && is_leg(&parts[leg], &parts[*t], metre))
@@ -254,6 +288,35 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
         }
     }
     (0..parts.len()).map(|p| root(&mut parent, p)).collect()
+}
+
+/// Length of the contact of two parts, as a share of the side of the smaller one, from which they are one.
+const SEAM: f64 = 0.6;
+
+/// Joins parts that are not level along long seams: noise ties things together by threads, furniture by boards.
+fn rejoin(cloud: &Cloud, of: &[u32], parts: &[Part], parent: &mut [usize]) {
+    let mut seams: Vec<(u32, u32, u32)> = Vec::new();
+    for v in 0..of.len() as u32 {
+        let a = of[v as usize];
+        let c = cloud.cell(v);
+        for d in neighbours().filter(|_| a != 0 && !parts[a as usize - 1].level) {
+            let Some(u) = cloud.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]) else { continue };
+            let b = of[u as usize];
+            if b != 0 && b < a && !parts[b as usize - 1].level {
+                seams.push((a - 1, b - 1, v));
+            }
+        }
+    }
+    seams.sort_unstable();
+    seams.dedup();
+    for run in seams.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        let (a, b) = (run[0].0 as usize, run[0].1 as usize);
+        let side = (parts[a].voxels.len().min(parts[b].voxels.len()) as f64).sqrt();
+        if run.len() as f64 >= SEAM * side {
+            let (ra, rb) = (root(parent, a), root(parent, b));
+            parent[ra.max(rb)] = ra.min(rb);
+        }
+    }
 }
 
 /// Whether something slender under a level surface, which reaches more than half its height, holds it up: the rest of a

@@ -4,7 +4,7 @@ use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View, dense_depth};
 use crate::geometry::fusion::{FusedCloud, fuse};
 use crate::geometry::gravity::{estimate_metre, find_gravity};
-use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangulate};
+use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, stereo_cameras, triangulate};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
 use crate::pipeline::{PosesMode, Stage, cache};
 use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
@@ -124,7 +124,16 @@ fn make_depth(
     let posed = views(capture, sparse, frames);
     let mut depths = match &bench.options.depth {
         Some(folder) => super::given_depth::read(folder, capture, sparse, frames, bench.job)?,
-        None => dense_depth(&posed, &points_by_view(sparse, frames), bench.options.seed, bench.job)?,
+        None => {
+            let matched = match capture.has_poses() {
+                true => {
+                    let adjusted = Sparse { cameras: stereo_cameras(sparse, bench.job)?, points: Vec::new() };
+                    views(capture, &adjusted, frames)
+                }
+                false => posed.clone(),
+            };
+            dense_depth(&matched, &points_by_view(sparse, frames), bench.options.seed, bench.job)?
+        }
     };
     let world = world_from_input(bench, capture, &posed, &depths)?;
     let sparse = moved(sparse, &world);

@@ -29,7 +29,6 @@ mod view;
 
 use crate::scene::{Camera, Cancelled, Intrinsics, Job, Sparse};
 use bundle::Limits;
-pub use stereo::stereo_cameras;
 use features::{Features, detect};
 use graph::{Pair, Track, normalised, per_pixel, tracks, verified_pairs};
 use image::RgbImage;
@@ -38,6 +37,7 @@ use mapper::{Mapper, Tolerance};
 use matching::{choose_pairs, match_features};
 use nalgebra::Isometry3;
 use rayon::prelude::*;
+pub use stereo::stereo_cameras;
 use two_view::sampson2;
 use view::View;
 

@@ -36,8 +36,8 @@ pub struct RunOptions {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Threads; 0 = all cores
-    #[arg(long, default_value_t = 0)]
-    pub threads: usize,
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=256))]
+    pub threads: u32,
     /// Where camera poses come from
     #[arg(long, value_enum, default_value = "auto")]
     pub poses: PosesMode,

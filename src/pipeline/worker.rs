@@ -95,7 +95,7 @@ impl Worker {
     fn work(&self, input: &std::path::Path, out: &std::path::Path, options: &RunOptions) {
         let current = Mutex::new(Stage::Frames);
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            match rayon::ThreadPoolBuilder::new().num_threads(options.threads).build() {
+            match rayon::ThreadPoolBuilder::new().num_threads(options.threads as usize).build() {
                 Ok(pool) => pool.install(|| Run::new(self, input, out, options, &current)?.all()),
                 Err(e) => Err(RunError::Threads(e.to_string())),
             }

@@ -20,7 +20,6 @@ mod pnp;
 mod posed;
 mod ransac;
 mod scale_space;
-mod stereo;
 #[cfg(test)]
 mod tests;
 mod triangulation;
@@ -37,7 +36,6 @@ use mapper::{Mapper, Tolerance};
 use matching::{choose_pairs, match_features};
 use nalgebra::Isometry3;
 use rayon::prelude::*;
-pub use stereo::stereo_cameras;
 use two_view::sampson2;
 use view::View;
 

@@ -4,13 +4,16 @@ use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View, dense_depth};
 use crate::geometry::fusion::{FusedCloud, fuse};
 use crate::geometry::gravity::{estimate_metre, find_gravity};
-use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, stereo_cameras, triangulate};
+use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangulate};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
 use crate::pipeline::{PosesMode, Stage, cache};
 use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
 use image::RgbImage;
 use serde_json::json;
 use std::sync::Arc;
+
+/// Length of a metre in scene units after stage `depth`, which brings every scene to it as well as it can.
+pub(super) const METRE: f64 = 1.0;
 
 /// Points that gravity is looked for in: enough for planes, few enough for seconds.
 const GRAVITY_POINTS: usize = 40_000;
@@ -124,16 +127,7 @@ fn make_depth(
     let posed = views(capture, sparse, frames);
     let mut depths = match &bench.options.depth {
         Some(folder) => super::given_depth::read(folder, capture, sparse, frames, bench.job)?,
-        None => {
-            let matched = match capture.has_poses() {
-                true => {
-                    let adjusted = Sparse { cameras: stereo_cameras(sparse, bench.job)?, points: Vec::new() };
-                    views(capture, &adjusted, frames)
-                }
-                false => posed.clone(),
-            };
-            dense_depth(&matched, &points_by_view(sparse, frames), bench.options.seed, bench.job)?
-        }
+        None => dense_depth(&posed, &points_by_view(sparse, frames), bench.options.seed, bench.job)?,
     };
     let world = world_from_input(bench, capture, &posed, &depths)?;
     let sparse = moved(sparse, &world);

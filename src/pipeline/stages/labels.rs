@@ -1,6 +1,6 @@
 //! Stages `masks` and `instances`: what is where, in the images and in 3D.
 
-use super::geometry::Geometry;
+use super::geometry::{Geometry, METRE};
 use super::photos::image_names;
 use super::splats::Surface;
 use crate::instances::{self, Built};
@@ -13,9 +13,6 @@ use crate::pipeline::{Stage, cache};
 use crate::scene::{Capture, FrameMasks, Instances, Job as _};
 use serde_json::json;
 use std::sync::Arc;
-
-/// Length of a metre in scene units: stage `depth` has brought every scene to it, as well as it could.
-const METRE: f64 = 1.0;
 
 /// Layout version of `instances.json`.
 const INSTANCES_VERSION: u32 = 1;

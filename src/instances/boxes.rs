@@ -73,7 +73,7 @@ impl Surroundings {
             }
         }
         let search = PlaneSearch {
-            distance: 0.03 * metre,
+            distance: 0.03 * metre * cloud.coarse,
             angle_deg: 25.0,
             min_inliers: ((WALL_AREA * (metre / cloud.voxel).powi(2)) as usize).max(20),
             max_planes: 24,

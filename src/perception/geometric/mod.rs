@@ -55,7 +55,7 @@ pub fn segment(
     skirt::claim(cloud, &looks, &on_plane, metre, &mut s);
     flat::find(cloud, &planes, &on_plane, metre, &mut s);
     job.tick(2, total)?;
-    things::find(cloud, &looks, metre, &mut s);
+    things::find(cloud, views, &looks, metre, &mut s);
     job.tick(3, total)?;
     draw::masks(cloud, views, &s, job)
 }

@@ -62,7 +62,8 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], looks: &Looks, metre: f64, s: 
     grow(cloud, &mut of, &mut parts, false, |v| core[v as usize], |_| true);
     spread(cloud, &mut of, &mut parts, &left);
     grow(cloud, &mut of, &mut parts, false, |v| free[v as usize], |_| true);
-    let owner = joined(cloud, &of, &parts, metre, &area);
+    let upon = upon(cloud, &parts, metre);
+    let owner = joined(cloud, &of, &parts, &upon, metre, &area);
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); parts.len()];
     owner.iter().enumerate().for_each(|(p, o)| groups[*o].push(p));
     let groups = on_poles(cloud, &parts, groups, metre);
@@ -73,10 +74,11 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], looks: &Looks, metre: f64, s: 
         let Some(r) = whole.footprint else { continue };
         let tall = (whole.z[2] - whole.z[0]) / metre;
         let longest = (r.size[0].max(r.size[1]) / metre).max(tall);
-        if area(n) < LEAST_THING || longest < 0.06 {
+        if area(n) < LEAST_THING || longest < 0.06 * cloud.coarse {
             continue;
         }
-        let top = g.iter().map(|p| &parts[*p]).filter(|p| p.level).max_by_key(|p| p.voxels.len());
+        let top =
+            g.iter().filter(|p| upon[**p] == 0).map(|p| &parts[*p]).filter(|p| p.level).max_by_key(|p| p.voxels.len());
         let is_table = top.is_some_and(|t| {
             let spread = |r: &Option<Rect>| r.map_or(0.0, |r| r.size[0] * r.size[1]);
             area(t.voxels.len()) >= TABLE_AREA
@@ -86,7 +88,7 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], looks: &Looks, metre: f64, s: 
         });
         let views = whole.voxels.iter().map(|v| f64::from(cloud.views[*v as usize])).sum::<f64>() / n as f64;
         let seen = 1.0 - (-views / 4.0).exp();
-        let solid = 1.0 - (-area(n) / 0.06).exp();
+        let solid = 1.0 - (-area(n) / (0.06 * cloud.coarse.powi(2))).exp();
         let shape = 0.3 + 0.3 * seen + 0.25 * solid + 0.14 * freedom(cloud, &whole.voxels, &s.of);
         let score = shape * looks.apart(cloud, &whole.voxels, metre);
         let id = s.push(if is_table { "table-like object" } else { "object" }, score);
@@ -312,7 +314,14 @@ fn absorb(cloud: &Cloud, of: &mut [u32], parts: &mut [Part], free: &[bool], metr
 
 /// Which part each part belongs to. Parts that touch are one thing, unless the touch is slight, or one stands on the other: it reaches no lower
 /// than the level surface, keeps within its outline, and is clearly smaller.
-fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(usize) -> f64) -> Vec<usize> {
+fn joined(
+    cloud: &Cloud,
+    of: &[u32],
+    parts: &[Part],
+    upon: &[usize],
+    metre: f64,
+    area: &dyn Fn(usize) -> f64,
+) -> Vec<usize> {
     // (level part, other part, voxel of the level part, whether the other is under it there)
     let mut touching: Vec<(u32, u32, u32, bool)> = Vec::new();
     for v in 0..of.len() as u32 {
@@ -340,6 +349,10 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
         if !tiny && !parts[b].level && under < 4 && along < TOUCH * outline {
             continue;
         }
+        let steps = parts[b].level && upon[a] != 0 && (parts[a].z[1] - parts[b].z[1]).abs() > 0.5 * BAND * metre;
+        if upon[a] != upon[b] || steps {
+            continue;
+        }
         let apart = |x: usize, y: usize| parts[x].hollow && !holds_up(&parts[y], &parts[x], cloud, metre);
         if apart(a, b) || apart(b, a) {
             continue;
@@ -350,7 +363,7 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
             parent[ra.max(rb)] = ra.min(rb);
         }
     }
-    rejoin(cloud, of, parts, &mut parent);
+    rejoin(cloud, of, parts, upon, &mut parent);
     for leg in 0..parts.len() {
         if let Some(top) = (0..parts.len())
             .find(|t| root(&mut parent, *t) != root(&mut parent, leg) && is_leg(&parts[leg], &parts[*t], metre))
@@ -362,11 +375,21 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
     (0..parts.len()).map(|p| root(&mut parent, p)).collect()
 }
 
+/// For each part 1 + the hollow level surface that it stands on, 0 = none: what is on a table is no part of what is
+/// beside it.
+fn upon(cloud: &Cloud, parts: &[Part], metre: f64) -> Vec<usize> {
+    let on = |p: &Part, top: &Part| {
+        let within = p.footprint.zip(top.footprint).is_some_and(|(p, t)| inside(&p, &t, 0.1 * metre));
+        top.hollow && within && !p.hollow && p.z[0] > top.z[1] - 1.5 * cloud.voxel
+    };
+    parts.iter().map(|p| parts.iter().position(|t| on(p, t)).map_or(0, |t| t + 1)).collect()
+}
+
 /// Length of the contact of two parts, as a share of the side of the smaller one, from which they are one.
 const SEAM: f64 = 0.6;
 
 /// Joins parts that are not level along long seams: noise ties things together by threads, furniture by boards.
-fn rejoin(cloud: &Cloud, of: &[u32], parts: &[Part], parent: &mut [usize]) {
+fn rejoin(cloud: &Cloud, of: &[u32], parts: &[Part], upon: &[usize], parent: &mut [usize]) {
     let mut seams: Vec<(u32, u32, u32)> = Vec::new();
     for v in 0..of.len() as u32 {
         let a = of[v as usize];
@@ -384,7 +407,7 @@ fn rejoin(cloud: &Cloud, of: &[u32], parts: &[Part], parent: &mut [usize]) {
     for run in seams.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         let (a, b) = (run[0].0 as usize, run[0].1 as usize);
         let side = (parts[a].voxels.len().min(parts[b].voxels.len()) as f64).sqrt();
-        if run.len() as f64 >= SEAM * side {
+        if upon[a] == upon[b] && run.len() as f64 >= SEAM * side {
             let (ra, rb) = (root(parent, a), root(parent, b));
             parent[ra.max(rb)] = ra.min(rb);
         }

@@ -6,6 +6,7 @@ mod draw;
 mod flat;
 mod skirt;
 mod structure;
+mod tables;
 mod things;
 
 pub(crate) use draw::pixel_labels;

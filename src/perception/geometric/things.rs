@@ -2,18 +2,18 @@
 
 use super::Segmentation;
 use super::skirt::Looks;
+use super::tables::{BAND, bands, hollow, mended};
 use crate::perception::View;
 use crate::perception::cloud::{Cloud, neighbours};
 use crate::perception::rect::{Rect, smallest};
-use nalgebra::Point3;
 use rayon::prelude::*;
 
 /// Least area of a level surface that can support things, and of a thing's visible surface, square metres.
-const LEAST_SUPPORT: f64 = 0.05;
+pub(super) const LEAST_SUPPORT: f64 = 0.05;
 const LEAST_THING: f64 = 0.012;
 /// Least area and height range of the top of a table-like object, metres.
 const TABLE_AREA: f64 = 0.12;
-const TABLE_HEIGHT: (f64, f64) = (0.3, 1.3);
+pub(super) const TABLE_HEIGHT: (f64, f64) = (0.3, 1.3);
 
 /// Largest spread of the heights of a level surface, metres: poses drift.
 const LEVEL: f64 = 0.1;
@@ -23,15 +23,15 @@ const ABOVE: f64 = 0.03;
 /// Share of the outline of a level surface along which parts must touch to be one thing.
 const TOUCH: f64 = 0.12;
 
-struct Part {
-    voxels: Vec<u32>,
+pub(super) struct Part {
+    pub(super) voxels: Vec<u32>,
     /// A level surface that looks up.
-    level: bool,
+    pub(super) level: bool,
     /// Low and high percentile (10 % of a level surface, 3 % of the rest) and median of height.
-    z: [f64; 3],
-    footprint: Option<Rect>,
+    pub(super) z: [f64; 3],
+    pub(super) footprint: Option<Rect>,
     /// A level surface that views see under.
-    hollow: bool,
+    pub(super) hollow: bool,
 }
 
 /// Labels the voxels of things.
@@ -129,7 +129,7 @@ fn on_poles(cloud: &Cloud, parts: &[Part], mut groups: Vec<Vec<usize>>, metre: f
 }
 
 impl Part {
-    fn of(cloud: &Cloud, voxels: Vec<u32>, level: bool) -> Self {
+    pub(super) fn of(cloud: &Cloud, voxels: Vec<u32>, level: bool) -> Self {
         let mut z: Vec<f64> = voxels.iter().map(|v| f64::from(cloud.positions[*v as usize][2])).collect();
         z.sort_by(f64::total_cmp);
         let at = |share: f64| z.get(((z.len() as f64 - 1.0).max(0.0) * share) as usize).copied().unwrap_or(0.0);
@@ -142,7 +142,7 @@ impl Part {
 }
 
 /// Connected parts of the voxels for which `takes`; those that are not `kept` leave their voxels free again.
-fn grow(
+pub(super) fn grow(
     cloud: &Cloud,
     of: &mut [u32],
     parts: &mut Vec<Part>,
@@ -182,63 +182,6 @@ fn grow(
             parts[id as usize - 1].voxels.iter().for_each(|v| of[*v as usize] = id);
         }
     }
-}
-
-/// Heights in which level surfaces are sought that noise has run together with what lies on them, metres.
-const BAND: f64 = 0.08;
-
-/// Level surfaces among the voxels that belong to none since they run on over steps: the fullest band of heights of each
-/// connected set first.
-fn bands(cloud: &Cloud, of: &mut [u32], parts: &mut Vec<Part>, takes: impl Fn(u32) -> bool, metre: f64) {
-    let least = (LEAST_SUPPORT * (metre / cloud.voxel).powi(2)) as usize;
-    let mut sets: Vec<Part> = Vec::new();
-    let mut marks = of.to_vec();
-    grow(cloud, &mut marks, &mut sets, false, &takes, |p| p.voxels.len() >= least);
-    let height = |v: &u32| f64::from(cloud.positions[*v as usize][2]);
-    for set in sets {
-        let mut left = set.voxels;
-        loop {
-            let mut z: Vec<f64> = left.iter().map(height).collect();
-            z.sort_by(f64::total_cmp);
-            let count = |low: f64| z.partition_point(|h| *h <= low + BAND * metre) - z.partition_point(|h| *h < low);
-            let Some(low) = z.iter().copied().max_by(|a, b| count(*a).cmp(&count(*b)).then(b.total_cmp(a))) else {
-                break;
-            };
-            if count(low) < least {
-                break;
-            }
-            let within = |v: &u32| (low..=low + BAND * metre).contains(&height(v));
-            let band: Vec<u32> = left.iter().copied().filter(within).collect();
-            grow(cloud, of, parts, true, |v| band.binary_search(&v).is_ok(), |p| p.voxels.len() >= least);
-            left.retain(|v| !within(v));
-        }
-    }
-}
-
-/// Points under a level surface that are looked at, and share of them that must be seen through.
-const UNDER: usize = 200;
-const HOLLOW: f64 = 0.15;
-
-/// Whether there is free space under a level surface at the height of a table.
-fn hollow(cloud: &Cloud, views: &[View], part: &Part, metre: f64) -> bool {
-    if !part.level || !(TABLE_HEIGHT.0..TABLE_HEIGHT.1).contains(&(part.z[1] / metre)) {
-        return false;
-    }
-    let step = (part.voxels.len() / UNDER).max(1);
-    let some: Vec<&u32> = part.voxels.iter().step_by(step).collect();
-    let open = |v: &&&u32| {
-        let p = cloud.positions[***v as usize].map(f64::from);
-        [0.35, 0.5, 0.65].iter().any(|share| {
-            let q = Point3::new(p[0], p[1], part.z[1] * share);
-            let through = views.iter().zip(&cloud.surfaces).filter(|(v, s)| {
-                let seen = v.camera.resized(v.depth.width, v.depth.height).project(&q);
-                seen.is_some_and(|(x, y, z)| s.test(x, y, z as f32, (0.02 * cloud.coarse * z) as f32) == Some(false))
-            });
-            through.take(2).count() == 2
-        })
-    };
-    let share = some.par_iter().filter(open).count() as f64 / some.len().max(1) as f64;
-    share > HOLLOW
 }
 
 /// Least share of the 5x5x5 cells around a voxel, of those that a sheet fills, that must be taken for it to hold parts
@@ -425,47 +368,6 @@ fn is_leg(leg: &Part, top: &Part, metre: f64) -> bool {
         && top.footprint.is_some_and(|t| inside(&l, &t, 0.06 * metre))
 }
 
-/// Largest gap between pieces of one table, metres, and how much larger than the pieces their outline may be.
-const PIECES: f64 = 0.15;
-const OUTLINE: f64 = 1.3;
-
-/// Makes one of the pieces of a hollow level surface that clutter or holes in the depth cut: they are level with each
-/// other and together fill a rectangle.
-fn mended(cloud: &Cloud, of: &mut [u32], parts: &mut Vec<Part>, metre: f64) {
-    let area = |p: &Part| p.footprint.map_or(0.0, |r| r.size[0] * r.size[1]);
-    let joins = |a: &Part, b: &Part| {
-        let (Some(r), Some(t)) = (a.footprint, b.footprint) else { return None };
-        let near = |r: &Rect, t: &Rect| {
-            let (sin, cos) = r.yaw.sin_cos();
-            [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().any(|(i, j)| {
-                let (x, y) = (i * r.size[0], j * r.size[1]);
-                let at = [r.center[0] + x * cos - y * sin, r.center[1] + x * sin + y * cos];
-                inside(&Rect { center: at, size: [0.0; 2], yaw: 0.0 }, t, PIECES * metre)
-            })
-        };
-        if !a.hollow || !b.hollow || (a.z[1] - b.z[1]).abs() > 0.5 * BAND * metre || !(near(&r, &t) || near(&t, &r)) {
-            return None;
-        }
-        let mut voxels = [&a.voxels[..], &b.voxels[..]].concat();
-        voxels.sort_unstable();
-        let both = Part { hollow: true, ..Part::of(cloud, voxels, true) };
-        (area(&both) < OUTLINE * (area(a) + area(b))).then_some(both)
-    };
-    let mut a = 0;
-    while a < parts.len() {
-        match (a + 1..parts.len()).find_map(|b| joins(&parts[a], &parts[b]).map(|both| (b, both))) {
-            Some((b, both)) => {
-                parts[a] = both;
-                parts.remove(b);
-            }
-            None => a += 1,
-        }
-    }
-    for (k, part) in parts.iter().enumerate() {
-        part.voxels.iter().for_each(|v| of[*v as usize] = k as u32 + 1);
-    }
-}
-
 /// Whether a part keeps under a level surface and within its outline, as legs and frames do.
 fn holds_up(part: &Part, top: &Part, cloud: &Cloud, metre: f64) -> bool {
     let (Some(p), Some(t)) = (part.footprint, top.footprint) else { return false };
@@ -489,7 +391,7 @@ fn stands_on(thing: &Part, support: &Part, voxel: f64, metre: f64) -> bool {
 }
 
 /// Whether the corners of one rectangle are in another one that is grown by `margin`.
-fn inside(t: &Rect, s: &Rect, margin: f64) -> bool {
+pub(super) fn inside(t: &Rect, s: &Rect, margin: f64) -> bool {
     let (sin, cos) = s.yaw.sin_cos();
     let (ts, tc) = t.yaw.sin_cos();
     [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().all(|(i, j)| {

@@ -44,6 +44,8 @@ const WALL_AREA: f64 = 0.5;
 const HIDDEN_REACH: f64 = 0.7;
 /// Largest gap between the floor and the lowest point seen of a thing that stands on it, metres.
 const FLOATS: f64 = 0.85;
+/// Share of the area of a thing that what it stands on must show.
+const COVERS: f64 = 0.05;
 /// Voxels of a surface that are enough to move a face to it.
 const ENOUGH: usize = 12;
 
@@ -73,7 +75,7 @@ impl Surroundings {
             }
         }
         let search = PlaneSearch {
-            distance: 0.03 * metre,
+            distance: 0.03 * metre * cloud.coarse,
             angle_deg: 25.0,
             min_inliers: ((WALL_AREA * (metre / cloud.voxel).powi(2)) as usize).max(20),
             max_planes: 24,
@@ -235,6 +237,10 @@ fn lower(
     let band = 0.03 * metre;
     let count = |z: &f64| heights.partition_point(|h| *h <= z + band) - heights.partition_point(|h| h < z);
     let start = heights.iter().copied().max_by(|a, c| count(a).cmp(&count(c)).then(c.total_cmp(a)))?;
+    // Where noise hides edges, what covers next to nothing of the space below is often the seat of a chair there.
+    if cloud.coarse > 1.0 && (count(&start) as f64) < COVERS * b.size(0) * b.size(1) / cloud.voxel.powi(2) {
+        return None;
+    }
     let z = median(heights.iter().copied().filter(|h| *h >= start && *h <= start + band).collect())?;
     if b.hi[2] - z < FLAT * metre {
         let faces = voxels.iter().filter(|v| cloud.normals[**v as usize][2] > 0.8).map(|v| at(cloud, *v).z).collect();

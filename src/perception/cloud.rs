@@ -5,7 +5,7 @@ use super::View;
 use super::color::{lab_index, lab_table};
 use super::surface::Surface;
 use crate::scene::{Cancelled, Job};
-use nalgebra::Point3;
+use nalgebra::{Matrix3, Point3, SymmetricEigen, Vector3};
 use rayon::prelude::*;
 
 /// A voxel that a view sees, and where.
@@ -23,6 +23,8 @@ pub struct Hit {
 pub struct Cloud {
     /// Edge of a voxel in scene units.
     pub voxel: f64,
+    /// How many times larger the noise of the cloud is than lengths that are given in metres allow for, at least 1.
+    pub coarse: f64,
     /// Weighted mean of the points in each voxel.
     pub positions: Vec<[f32; 3]>,
     /// Unit normal, towards the cameras.
@@ -42,6 +44,12 @@ pub struct Cloud {
 /// Edge of a voxel, metres, and the most voxels before it is made larger.
 const VOXEL: f64 = 0.02;
 const MOST_VOXELS: usize = 1_500_000;
+/// Noise of the cloud that fixed lengths allow for, metres, and most that they are multiplied by where there is more.
+const NOISE: f64 = 0.006;
+const COARSEST: f64 = 3.0;
+/// Radius of the patches that noise is measured on, metres, and number of them.
+const PATCH: f64 = 0.12;
+const PATCHES: usize = 2000;
 const EMPTY: u32 = u32::MAX;
 const BIAS: i64 = 1 << 20;
 
@@ -91,8 +99,23 @@ impl Cloud {
                 normals.push(n);
             }
         }
+        job.tick(views.len(), total)?;
+        let mut cloud = Self::at_voxel(views, &surfaces, &normals, VOXEL * metre);
+        let coarse = (cloud.noise(metre) / (NOISE * metre)).clamp(1.0, COARSEST);
+        if coarse > 1.0 {
+            job.tick(views.len() * 3 / 2, total)?;
+            cloud = Self::at_voxel(views, &surfaces, &normals, VOXEL * metre * coarse.sqrt());
+            cloud.coarse = coarse;
+            cloud.smooth_normals();
+        }
+        cloud.surfaces = surfaces;
+        job.tick(total, total)?;
+        Ok(cloud)
+    }
+
+    /// The cloud without its surfaces, with voxels of the given edge or, where those are too many, larger ones.
+    fn at_voxel(views: &[View], surfaces: &[Surface], normals: &[Vec<[f32; 3]>], mut voxel: f64) -> Self {
         let table = lab_table();
-        let mut voxel = VOXEL * metre;
         let fused = loop {
             let parts: Vec<Vec<(u64, Sum)>> = (0..views.len())
                 .into_par_iter()
@@ -104,23 +127,68 @@ impl Cloud {
             }
             voxel *= 1.4;
         };
-        drop(normals);
-        job.tick(views.len(), total)?;
         let mut cloud = Self::from_sums(fused, voxel);
-        let (seen, through) = cloud.look(views, &surfaces);
+        let (seen, through) = cloud.look(views, surfaces);
         let enough = if views.len() < 3 { 1 } else { 2 };
         let keep: Vec<bool> =
             cloud.views.iter().zip(&through).map(|(s, t)| usize::from(*s) >= enough && *t <= *s).collect();
         cloud.retain(&keep, seen);
-        cloud.surfaces = surfaces;
-        job.tick(total, total)?;
-        Ok(cloud)
+        cloud
+    }
+
+    /// Occupied voxels within `r` cells of a voxel along each axis, itself included.
+    fn around(&self, v: u32, r: i64) -> impl Iterator<Item = u32> + '_ {
+        let c = self.cell(v);
+        let each = move || -r..=r;
+        each()
+            .flat_map(move |x| each().flat_map(move |y| each().map(move |z| [x, y, z])))
+            .filter_map(move |d| self.at([c[0] + d[0], c[1] + d[1], c[2] + d[2]]))
+    }
+
+    /// Noise of the cloud, scene units: the lower quartile over patches of the root mean square distance of their voxels
+    /// to their plane; edges and clutter are in the other quartiles.
+    fn noise(&self, metre: f64) -> f64 {
+        let r = ((PATCH * metre / self.voxel).round() as i64).clamp(2, 6);
+        let step = (self.len() / PATCHES).max(1);
+        let mut off: Vec<f64> = (0..self.len() as u32)
+            .into_par_iter()
+            .step_by(step)
+            .filter_map(|v| {
+                let patch: Vec<Vector3<f64>> =
+                    self.around(v, r).map(|u| Vector3::from(self.positions[u as usize].map(f64::from))).collect();
+                let n = patch.len() as f64;
+                let mean = patch.iter().sum::<Vector3<f64>>() / n;
+                let cov = patch.iter().fold(Matrix3::zeros(), |m, p| m + (p - mean) * (p - mean).transpose()) / n;
+                (patch.len() >= 20).then(|| SymmetricEigen::new(cov).eigenvalues.min().max(0.0).sqrt())
+            })
+            .collect();
+        off.sort_by(f64::total_cmp);
+        off.get(off.len() / 4).copied().unwrap_or(0.0)
+    }
+
+    /// Averages each normal with those of the neighbours that face the same half of space.
+    fn smooth_normals(&mut self) {
+        let smooth: Vec<[f32; 3]> = (0..self.len() as u32)
+            .into_par_iter()
+            .map(|v| {
+                let own = self.normals[v as usize];
+                let sum = self.around(v, 1).fold([0f32; 3], |s, u| {
+                    let n = self.normals[u as usize];
+                    let same = (0..3).map(|k| own[k] * n[k]).sum::<f32>() > 0.0;
+                    if same { [0, 1, 2].map(|k| s[k] + n[k]) } else { s }
+                });
+                let norm = sum.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-20);
+                sum.map(|x| x / norm)
+            })
+            .collect();
+        self.normals = smooth;
     }
 
     fn from_sums(sums: Vec<(u64, Sum)>, voxel: f64) -> Self {
         let n = sums.len();
         let mut c = Self {
             voxel,
+            coarse: 1.0,
             positions: Vec::with_capacity(n),
             normals: Vec::with_capacity(n),
             lab: Vec::with_capacity(n),

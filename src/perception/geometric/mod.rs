@@ -6,6 +6,7 @@ mod draw;
 mod flat;
 mod skirt;
 mod structure;
+mod tables;
 mod things;
 
 pub(crate) use draw::pixel_labels;
@@ -55,7 +56,7 @@ pub fn segment(
     skirt::claim(cloud, &looks, &on_plane, metre, &mut s);
     flat::find(cloud, &planes, &on_plane, metre, &mut s);
     job.tick(2, total)?;
-    things::find(cloud, &looks, metre, &mut s);
+    things::find(cloud, views, &looks, metre, &mut s);
     job.tick(3, total)?;
     draw::masks(cloud, views, &s, job)
 }

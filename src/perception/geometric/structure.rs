@@ -39,8 +39,9 @@ fn at(p: &[f32; 3]) -> Vector3<f64> {
 /// The structural planes: large planes with next to nothing behind them.
 pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<Structural> {
     let per_area = (metre / cloud.voxel).powi(2);
+    let slack = metre * cloud.coarse;
     let search = PlaneSearch {
-        distance: 0.03 * metre,
+        distance: 0.03 * slack,
         angle_deg: 25.0,
         min_inliers: ((0.4 * per_area) as usize).max(20),
         max_planes: 24,
@@ -55,12 +56,12 @@ pub(crate) fn find(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Vec<
         let twin = |q: &Structural| {
             let ahead = q.plane.normal.dot(&plane.center) - q.plane.offset;
             q.plane.normal.dot(&plane.normal) > 0.9
-                && ahead.abs() < 2.0 * THICK * metre
+                && ahead.abs() < 2.0 * THICK * slack
                 && near(&q.plane, &plane, metre)
         };
         if let Some(q) = out.iter().find(|q| twin(q)) {
             // One wall beside something tall is two planes.
-            let same = (q.plane.normal.dot(&plane.center) - q.plane.offset).abs() < THICK * metre;
+            let same = (q.plane.normal.dot(&plane.center) - q.plane.offset).abs() < THICK * slack;
             let corners = [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].map(|(i, j)| {
                 plane.center + plane.axes[0] * (i * plane.extent[0]) + plane.axes[1] * (j * plane.extent[1])
             });
@@ -102,7 +103,7 @@ fn behind_share(cloud: &Cloud, plane: &Plane, metre: f64, reach: f64) -> f64 {
         .iter()
         .filter(|p| {
             let q = at(p) - plane.center;
-            plane.normal.dot(&q) < -0.08 * metre && (0..2).all(|k| plane.axes[k].dot(&q).abs() < half[k])
+            plane.normal.dot(&q) < -0.08 * metre * cloud.coarse && (0..2).all(|k| plane.axes[k].dot(&q).abs() < half[k])
         })
         .count();
     count as f64 / plane.inliers.len().max(1) as f64
@@ -113,7 +114,7 @@ fn behind_share(cloud: &Cloud, plane: &Plane, metre: f64, reach: f64) -> f64 {
 /// the same way at the same offset are one segment.
 pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Segmentation) -> Vec<Vec<u32>> {
     let mut on = vec![Vec::new(); planes.len()];
-    let thick = THICK * metre;
+    let thick = THICK * metre * cloud.coarse;
     let mut ids = Vec::with_capacity(planes.len());
     for (i, p) in planes.iter().enumerate() {
         let twin = planes[..i].iter().position(|q| {
@@ -128,10 +129,10 @@ pub(crate) fn label(cloud: &Cloud, planes: &[Structural], metre: f64, s: &mut Se
         let mut best = (thick, None);
         for (i, w) in planes.iter().enumerate() {
             let signed = w.plane.normal.dot(&q) - w.plane.offset;
-            let d = if signed < 0.0 { -signed * thick / (BEHIND * metre) } else { signed };
+            let d = if signed < 0.0 { -signed * thick / (BEHIND * metre * cloud.coarse) } else { signed };
             let inside = w.holds(p, 0.25 * metre);
             // Close to the plane and behind it normals are noise; farther in front they tell things from the plane.
-            if d < best.0 && inside && (signed < TIGHT * metre || n.dot(&w.plane.normal) > 0.85) {
+            if d < best.0 && inside && (signed < TIGHT * metre * cloud.coarse || n.dot(&w.plane.normal) > 0.85) {
                 best = (d, Some(i));
             }
         }

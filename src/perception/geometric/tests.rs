@@ -52,6 +52,28 @@ fn the_unit_of_length_does_not_matter() {
 }
 
 #[test]
+fn lengths_follow_the_noise() {
+    let mut shots = room(0.0);
+    assert_eq!(Cloud::fuse(&views(&shots), 1.0, &Quiet).unwrap().coarse, 1.0);
+    // Depth that was estimated from images has smooth bumps, other ones in each view.
+    for (i, s) in shots.iter_mut().enumerate() {
+        let (w, phase) = (s.depth.width as usize, i as f32);
+        for (k, d) in s.depth.data.iter_mut().enumerate() {
+            let (x, y) = ((k % w) as f32, (k / w) as f32);
+            *d *= 1.0 + 0.02 * (x / 9.0 + 2.0 * phase).sin() * (y / 8.0 + 3.0 * phase).cos();
+        }
+    }
+    let v = views(&shots);
+    let cloud = Cloud::fuse(&v, 1.0, &Quiet).unwrap();
+    assert!(cloud.coarse > 1.2, "{}", cloud.coarse);
+    let found = segment(&cloud, &v, 1.0, 3, &Quiet).unwrap();
+    for (id, least) in [(1, 0.6), (2, 0.6), (5, 0.5), (6, 0.5)] {
+        let (iou, label) = best(&found, &shots, id);
+        assert!(iou > least, "{id} {label} {iou}");
+    }
+}
+
+#[test]
 fn no_views_no_masks() {
     let cloud = Cloud::fuse(&[], 1.0, &Quiet).unwrap();
     assert!(cloud.is_empty());

@@ -2,16 +2,18 @@
 
 use super::Segmentation;
 use super::skirt::Looks;
+use super::tables::{BAND, bands, hollow, mended};
+use crate::perception::View;
 use crate::perception::cloud::{Cloud, neighbours};
 use crate::perception::rect::{Rect, smallest};
 use rayon::prelude::*;
 
 /// Least area of a level surface that can support things, and of a thing's visible surface, square metres.
-const LEAST_SUPPORT: f64 = 0.05;
+pub(super) const LEAST_SUPPORT: f64 = 0.05;
 const LEAST_THING: f64 = 0.012;
 /// Least area and height range of the top of a table-like object, metres.
 const TABLE_AREA: f64 = 0.12;
-const TABLE_HEIGHT: (f64, f64) = (0.3, 1.3);
+pub(super) const TABLE_HEIGHT: (f64, f64) = (0.3, 1.3);
 
 /// Largest spread of the heights of a level surface, metres: poses drift.
 const LEVEL: f64 = 0.1;
@@ -21,17 +23,19 @@ const ABOVE: f64 = 0.03;
 /// Share of the outline of a level surface along which parts must touch to be one thing.
 const TOUCH: f64 = 0.12;
 
-struct Part {
-    voxels: Vec<u32>,
+pub(super) struct Part {
+    pub(super) voxels: Vec<u32>,
     /// A level surface that looks up.
-    level: bool,
+    pub(super) level: bool,
     /// Low and high percentile (10 % of a level surface, 3 % of the rest) and median of height.
-    z: [f64; 3],
-    footprint: Option<Rect>,
+    pub(super) z: [f64; 3],
+    pub(super) footprint: Option<Rect>,
+    /// A level surface that views see under.
+    pub(super) hollow: bool,
 }
 
 /// Labels the voxels of things.
-pub(crate) fn find(cloud: &Cloud, looks: &Looks, metre: f64, s: &mut Segmentation) {
+pub(crate) fn find(cloud: &Cloud, views: &[View], looks: &Looks, metre: f64, s: &mut Segmentation) {
     let area = |n: usize| n as f64 * (cloud.voxel / metre).powi(2);
     let mut of = vec![0u32; cloud.len()];
     let mut parts: Vec<Part> = Vec::new();
@@ -45,13 +49,21 @@ pub(crate) fn find(cloud: &Cloud, looks: &Looks, metre: f64, s: &mut Segmentatio
         |v| free[v as usize] && level(v),
         |p| area(p.voxels.len()) >= LEAST_SUPPORT && p.z[2] - p.z[0] < LEVEL * metre,
     );
+    if cloud.coarse > 1.0 {
+        bands(cloud, &mut of, &mut parts, |v| free[v as usize] && level(v), metre);
+        for part in &mut parts {
+            part.hollow = hollow(cloud, views, part, metre);
+        }
+        mended(cloud, &mut of, &mut parts, metre);
+    }
     absorb(cloud, &mut of, &mut parts, &free, metre);
     let left: Vec<bool> = (0..cloud.len()).map(|v| free[v] && of[v] == 0).collect();
     let core = core(cloud, &left);
     grow(cloud, &mut of, &mut parts, false, |v| core[v as usize], |_| true);
     spread(cloud, &mut of, &mut parts, &left);
     grow(cloud, &mut of, &mut parts, false, |v| free[v as usize], |_| true);
-    let owner = joined(cloud, &of, &parts, metre, &area);
+    let upon = upon(cloud, &parts, metre);
+    let owner = joined(cloud, &of, &parts, &upon, metre, &area);
     let mut groups: Vec<Vec<usize>> = vec![Vec::new(); parts.len()];
     owner.iter().enumerate().for_each(|(p, o)| groups[*o].push(p));
     let groups = on_poles(cloud, &parts, groups, metre);
@@ -62,10 +74,11 @@ pub(crate) fn find(cloud: &Cloud, looks: &Looks, metre: f64, s: &mut Segmentatio
         let Some(r) = whole.footprint else { continue };
         let tall = (whole.z[2] - whole.z[0]) / metre;
         let longest = (r.size[0].max(r.size[1]) / metre).max(tall);
-        if area(n) < LEAST_THING || longest < 0.06 {
+        if area(n) < LEAST_THING || longest < 0.06 * cloud.coarse {
             continue;
         }
-        let top = g.iter().map(|p| &parts[*p]).filter(|p| p.level).max_by_key(|p| p.voxels.len());
+        let top =
+            g.iter().filter(|p| upon[**p] == 0).map(|p| &parts[*p]).filter(|p| p.level).max_by_key(|p| p.voxels.len());
         let is_table = top.is_some_and(|t| {
             let spread = |r: &Option<Rect>| r.map_or(0.0, |r| r.size[0] * r.size[1]);
             area(t.voxels.len()) >= TABLE_AREA
@@ -75,7 +88,7 @@ pub(crate) fn find(cloud: &Cloud, looks: &Looks, metre: f64, s: &mut Segmentatio
         });
         let views = whole.voxels.iter().map(|v| f64::from(cloud.views[*v as usize])).sum::<f64>() / n as f64;
         let seen = 1.0 - (-views / 4.0).exp();
-        let solid = 1.0 - (-area(n) / 0.06).exp();
+        let solid = 1.0 - (-area(n) / (0.06 * cloud.coarse.powi(2))).exp();
         let shape = 0.3 + 0.3 * seen + 0.25 * solid + 0.14 * freedom(cloud, &whole.voxels, &s.of);
         let score = shape * looks.apart(cloud, &whole.voxels, metre);
         let id = s.push(if is_table { "table-like object" } else { "object" }, score);
@@ -116,7 +129,7 @@ fn on_poles(cloud: &Cloud, parts: &[Part], mut groups: Vec<Vec<usize>>, metre: f
 }
 
 impl Part {
-    fn of(cloud: &Cloud, voxels: Vec<u32>, level: bool) -> Self {
+    pub(super) fn of(cloud: &Cloud, voxels: Vec<u32>, level: bool) -> Self {
         let mut z: Vec<f64> = voxels.iter().map(|v| f64::from(cloud.positions[*v as usize][2])).collect();
         z.sort_by(f64::total_cmp);
         let at = |share: f64| z.get(((z.len() as f64 - 1.0).max(0.0) * share) as usize).copied().unwrap_or(0.0);
@@ -124,12 +137,12 @@ impl Part {
         let xy: Vec<[f64; 2]> =
             voxels.iter().map(|v| cloud.positions[*v as usize]).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect();
         let footprint = smallest(&xy, if level { 0.0 } else { 0.02 });
-        Self { level, z: [at(ends), at(0.5), at(1.0 - ends)], footprint, voxels }
+        Self { level, z: [at(ends), at(0.5), at(1.0 - ends)], footprint, hollow: false, voxels }
     }
 }
 
 /// Connected parts of the voxels for which `takes`; those that are not `kept` leave their voxels free again.
-fn grow(
+pub(super) fn grow(
     cloud: &Cloud,
     of: &mut [u32],
     parts: &mut Vec<Part>,
@@ -244,7 +257,14 @@ fn absorb(cloud: &Cloud, of: &mut [u32], parts: &mut [Part], free: &[bool], metr
 
 /// Which part each part belongs to. Parts that touch are one thing, unless the touch is slight, or one stands on the other: it reaches no lower
 /// than the level surface, keeps within its outline, and is clearly smaller.
-fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(usize) -> f64) -> Vec<usize> {
+fn joined(
+    cloud: &Cloud,
+    of: &[u32],
+    parts: &[Part],
+    upon: &[usize],
+    metre: f64,
+    area: &dyn Fn(usize) -> f64,
+) -> Vec<usize> {
     // (level part, other part, voxel of the level part, whether the other is under it there)
     let mut touching: Vec<(u32, u32, u32, bool)> = Vec::new();
     for v in 0..of.len() as u32 {
@@ -272,13 +292,21 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
         if !tiny && !parts[b].level && under < 4 && along < TOUCH * outline {
             continue;
         }
+        let steps = parts[b].level && upon[a] != 0 && (parts[a].z[1] - parts[b].z[1]).abs() > 0.5 * BAND * metre;
+        if upon[a] != upon[b] || steps {
+            continue;
+        }
+        let apart = |x: usize, y: usize| parts[x].hollow && !holds_up(&parts[y], &parts[x], cloud, metre);
+        if apart(a, b) || apart(b, a) {
+            continue;
+        }
         let on = |x: usize, y: usize| parts[y].level && stands_on(&parts[x], &parts[y], cloud.voxel, metre);
         if tiny || !(on(b, a) || on(a, b)) {
             let (ra, rb) = (root(&mut parent, a), root(&mut parent, b));
             parent[ra.max(rb)] = ra.min(rb);
         }
     }
-    rejoin(cloud, of, parts, &mut parent);
+    rejoin(cloud, of, parts, upon, &mut parent);
     for leg in 0..parts.len() {
         if let Some(top) = (0..parts.len())
             .find(|t| root(&mut parent, *t) != root(&mut parent, leg) && is_leg(&parts[leg], &parts[*t], metre))
@@ -290,11 +318,21 @@ fn joined(cloud: &Cloud, of: &[u32], parts: &[Part], metre: f64, area: &dyn Fn(u
     (0..parts.len()).map(|p| root(&mut parent, p)).collect()
 }
 
+/// For each part 1 + the hollow level surface that it stands on, 0 = none: what is on a table is no part of what is
+/// beside it.
+fn upon(cloud: &Cloud, parts: &[Part], metre: f64) -> Vec<usize> {
+    let on = |p: &Part, top: &Part| {
+        let within = p.footprint.zip(top.footprint).is_some_and(|(p, t)| inside(&p, &t, 0.1 * metre));
+        top.hollow && within && !p.hollow && p.z[0] > top.z[1] - 1.5 * cloud.voxel
+    };
+    parts.iter().map(|p| parts.iter().position(|t| on(p, t)).map_or(0, |t| t + 1)).collect()
+}
+
 /// Length of the contact of two parts, as a share of the side of the smaller one, from which they are one.
 const SEAM: f64 = 0.6;
 
 /// Joins parts that are not level along long seams: noise ties things together by threads, furniture by boards.
-fn rejoin(cloud: &Cloud, of: &[u32], parts: &[Part], parent: &mut [usize]) {
+fn rejoin(cloud: &Cloud, of: &[u32], parts: &[Part], upon: &[usize], parent: &mut [usize]) {
     let mut seams: Vec<(u32, u32, u32)> = Vec::new();
     for v in 0..of.len() as u32 {
         let a = of[v as usize];
@@ -312,7 +350,7 @@ fn rejoin(cloud: &Cloud, of: &[u32], parts: &[Part], parent: &mut [usize]) {
     for run in seams.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         let (a, b) = (run[0].0 as usize, run[0].1 as usize);
         let side = (parts[a].voxels.len().min(parts[b].voxels.len()) as f64).sqrt();
-        if run.len() as f64 >= SEAM * side {
+        if upon[a] == upon[b] && run.len() as f64 >= SEAM * side {
             let (ra, rb) = (root(parent, a), root(parent, b));
             parent[ra.max(rb)] = ra.min(rb);
         }
@@ -328,6 +366,12 @@ fn is_leg(leg: &Part, top: &Part, metre: f64) -> bool {
         && leg.z[2] > 0.5 * top.z[1]
         && leg.z[2] < top.z[1] + 0.03 * metre
         && top.footprint.is_some_and(|t| inside(&l, &t, 0.06 * metre))
+}
+
+/// Whether a part keeps under a level surface and within its outline, as legs and frames do.
+fn holds_up(part: &Part, top: &Part, cloud: &Cloud, metre: f64) -> bool {
+    let (Some(p), Some(t)) = (part.footprint, top.footprint) else { return false };
+    part.z[2] < top.z[1] + (ABOVE * metre).max(cloud.voxel) && inside(&p, &t, 0.1 * metre)
 }
 
 fn root(parent: &mut [usize], mut i: usize) -> usize {
@@ -347,7 +391,7 @@ fn stands_on(thing: &Part, support: &Part, voxel: f64, metre: f64) -> bool {
 }
 
 /// Whether the corners of one rectangle are in another one that is grown by `margin`.
-fn inside(t: &Rect, s: &Rect, margin: f64) -> bool {
+pub(super) fn inside(t: &Rect, s: &Rect, margin: f64) -> bool {
     let (sin, cos) = s.yaw.sin_cos();
     let (ts, tc) = t.yaw.sin_cos();
     [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].iter().all(|(i, j)| {

@@ -1,7 +1,6 @@
 //! Stage 1: structure from motion, dense depth, planes, gravity, fusion to a mesh.
 
 pub mod dense;
-pub mod flatten;
 pub mod fusion;
 pub mod gravity;
 pub mod planes;

@@ -149,6 +149,8 @@ impl<'a> Run<'a> {
 
     /// Runs all stages, or those up to `--until`.
     pub(super) fn all(mut self) -> Result<(), RunError> {
+        // A wrong address is told now, not after the work of all the stages before.
+        self.options.vlm.as_deref().map(crate::perception::vlm::Vlm::connect).transpose()?;
         let capture = stages::frames(&mut self)?;
         let goes_on = |stage| self.options.until.is_none_or(|until| stage <= until);
         if !goes_on(Stage::Poses) {

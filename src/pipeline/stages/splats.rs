@@ -1,8 +1,7 @@
 //! Stages `splats` and `mesh`: Gaussians trained on the photos, their depth fused to a surface.
 
-use super::geometry::{Geometry, METRE, round};
+use super::geometry::{Geometry, round};
 use crate::geometry::dense::View;
-use crate::geometry::flatten::flatten;
 use crate::geometry::fusion::fuse;
 use crate::geometry::raster::render_mesh_depth;
 use crate::geometry::tsdf::{TsdfOptions, tsdf_mesh};
@@ -159,8 +158,7 @@ fn fuse_surface(
         rendered.push(splat_depth(gaussians, &view.camera));
     }
     let options = TsdfOptions::for_scene(&views, &rendered);
-    let mut mesh = tsdf_mesh(&views, &rendered, &options, bench.job)?;
-    flatten(&mut mesh, METRE, bench.options.seed);
+    let mesh = tsdf_mesh(&views, &rendered, &options, bench.job)?;
     bench.folder.write_mesh(&mesh)?;
     bench.figure("mesh_triangles", json!(mesh.triangles.len()));
     let depths = views.par_iter().map(|v| render_mesh_depth(&mesh, &v.camera)).collect();

@@ -9,8 +9,8 @@ const KEEP: usize = 10;
 
 /// Weight of a point by the angle between its two rays: full from 4 to 15 degrees, little below 1 and beyond 40.
 fn angle_weight(degrees: f64) -> f64 {
-    let sigma = if degrees < 10.0 { 3.5 } else { 12.0 };
-    (-(degrees - 10.0).powi(2) / (2.0 * sigma * sigma)).exp()
+    let sigma = if degrees < 6.0 { 2.5 } else { 12.0 };
+    (-(degrees - 6.0).powi(2) / (2.0 * sigma * sigma)).exp()
 }
 
 /// Neighbours of each view, best first: seen points in common, weighted by triangulation angle and by likeness of

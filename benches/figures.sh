@@ -1,6 +1,6 @@
 #!/bin/sh
 # The figures of README.md: the whole pipeline on three captures, default settings, seed 0, every 8th frame held out.
-# usage: benches/figures.sh DATA OUT      DATA: a folder with tum_office, lounge, room_a, and ../tools/score.py
+# usage: benches/figures.sh DATA OUT      DATA: a folder with tum_office, lounge, room_a, and ../tools/score.py beside it
 set -eu
 data=$1
 out=$2

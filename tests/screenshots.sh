@@ -34,6 +34,8 @@ DISPLAY=:$(cat "$work/display")
 # A configuration of its own: the first layout, and nobody's windows are changed.
 XDG_CONFIG_HOME=$work/config
 export DISPLAY XDG_CONFIG_HOME
+# The pointer out of the way: what it is over lights up.
+{ command -v xdotool >/dev/null && xdotool mousemove 1439 899; } || true
 unset WAYLAND_DISPLAY || true
 
 # picture NAME SCENE INSTANCE: opens a copy, so that the review of the scene stays untouched.

@@ -1,6 +1,6 @@
 //! Frames of a capture, before and after their cameras are known.
 
-use super::{Camera, DepthMap, Intrinsics};
+use super::{Camera, Intrinsics};
 use image::RgbImage;
 use nalgebra::{Isometry3, Point3};
 use std::path::PathBuf;
@@ -19,15 +19,6 @@ pub struct Frame {
     pub intrinsics: Intrinsics,
     /// Camera-to-world pose, where the input gives one.
     pub given_c2w: Option<Isometry3<f64>>,
-}
-
-/// Depth that came with the input.
-#[derive(Clone, Debug)]
-pub struct GivenDepth {
-    /// Index of the frame it belongs to.
-    pub frame: usize,
-    /// The depth, in the units of the given poses.
-    pub depth: DepthMap,
 }
 
 /// What `input` hands to the pipeline: frames in order of capture, and what came with them.

@@ -14,7 +14,7 @@ mod similarity;
 
 pub use camera::{Camera, Intrinsics};
 pub use depth::DepthMap;
-pub use frame::{Capture, Frame, GivenDepth, Sparse, SparsePoint};
+pub use frame::{Capture, Frame, Sparse, SparsePoint};
 pub use gaussians::{Gaussians, SH_C0, sh_coefficients};
 pub use instance::{Instance, InstanceState, InstanceView, Instances};
 pub use job::{Cancelled, Job, Quiet};

@@ -6,7 +6,7 @@ mod mesh_ply;
 #[cfg(test)]
 mod tests;
 
-use super::{Camera, DepthMap, FrameMasks, Instances, Sparse, TriMesh};
+use super::{DepthMap, FrameMasks, Instances, Sparse, TriMesh};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -109,15 +109,6 @@ pub struct SceneMeta {
 #[derive(Clone, Debug)]
 pub struct SceneFolder {
     root: PathBuf,
-}
-
-/// A camera of `sparse/0` and the image it belongs to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedCamera {
-    /// File name of the image.
-    pub name: String,
-    /// The camera.
-    pub camera: Camera,
 }
 
 impl SceneFolder {

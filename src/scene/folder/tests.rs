@@ -1,5 +1,5 @@
 use super::*;
-use crate::scene::{Instance, InstanceState, InstanceView, Intrinsics, Mask2d, OrientedBox, Rle, SparsePoint};
+use crate::scene::{Camera, Instance, InstanceState, InstanceView, Intrinsics, Mask2d, OrientedBox, Rle, SparsePoint};
 use nalgebra::{Isometry3, Point3, Translation3, UnitQuaternion, Vector3};
 use proptest::prelude::*;
 

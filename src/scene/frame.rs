@@ -73,9 +73,22 @@ impl Sparse {
         (0..self.cameras.len()).filter(|i| self.cameras[*i].is_some()).collect()
     }
 
+    /// Number of observations of all points.
+    pub fn observations(&self) -> usize {
+        self.points.iter().map(|p| p.track.len()).sum()
+    }
+
     /// Mean reprojection error over all observations, pixels.
     pub fn mean_reprojection_error(&self) -> f64 {
-        let n: usize = self.points.iter().map(|p| p.track.len()).sum();
-        self.points.iter().map(|p| p.error * p.track.len() as f64).sum::<f64>() / n.max(1) as f64
+        self.points.iter().map(|p| p.error * p.track.len() as f64).sum::<f64>() / self.observations().max(1) as f64
+    }
+
+    /// Median depth of the points over all observations, scene units; `None` where nothing is seen.
+    pub fn median_depth(&self) -> Option<f64> {
+        let depth = |p: &SparsePoint, i: usize| Some(self.cameras[i]?.c2w.inverse_transform_point(&p.position).z);
+        let mut depths: Vec<f64> =
+            self.points.iter().flat_map(|p| p.track.iter().filter_map(move |(i, _)| depth(p, *i))).collect();
+        depths.sort_by(f64::total_cmp);
+        depths.get(depths.len() / 2).copied().filter(|d| *d > 0.0)
     }
 }

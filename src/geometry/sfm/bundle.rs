@@ -1,10 +1,13 @@
 //! Bundle adjustment: Levenberg-Marquardt over poses, shared focal lengths and points, the points eliminated by the Schur
 //! complement. B. Triggs, P. McLauchlan, R. Hartley & A. Fitzgibbon, "Bundle adjustment - a modern synthesis", 1999.
 
+use super::math::skew;
 use super::pnp::{moved, pose_jacobian};
 use super::triangulation::projection_jacobian;
 use super::view::View;
-use nalgebra::{DMatrix, DVector, Matrix2x3, Matrix2x6, Matrix3, Point3, SMatrix, Vector2, Vector3, Vector6};
+use nalgebra::{
+    DMatrix, DVector, Isometry3, Matrix2x3, Matrix2x6, Matrix3, Matrix6, Point3, SMatrix, Vector2, Vector3, Vector6,
+};
 use rayon::prelude::*;
 
 /// Where a view sees a point.
@@ -29,7 +32,40 @@ pub(super) struct Problem {
     pub(super) refine_focal: bool,
     /// Used where focal lengths are refined.
     pub(super) aspects: Vec<Aspect>,
+    /// What is known of poses beforehand.
+    pub(super) priors: Vec<PosePrior>,
     pub(super) landmarks: Vec<Landmark>,
+}
+
+/// A pose that a view is expected to be near. Costs half the squared Mahalanobis distance, times `pixels2`.
+#[derive(Clone, Copy)]
+pub(super) struct PosePrior {
+    pub(super) view: usize,
+    pub(super) w2c: Isometry3<f64>,
+    /// Standard deviations of the rotation vector (radians) and of each coordinate of the centre (scene units).
+    pub(super) sigma: [f64; 2],
+    /// Variance of an observation, square pixels: what makes this cost comparable with that of observations.
+    pub(super) pixels2: f64,
+}
+
+impl PosePrior {
+    /// Whitened residual, and its derivative by the twist of [`moved`].
+    fn residual(&self, w2c: &Isometry3<f64>) -> (Vector6<f64>, Matrix6<f64>) {
+        let (kr, kp) = (self.pixels2.sqrt() / self.sigma[0], self.pixels2.sqrt() / self.sigma[1]);
+        let turn = (w2c.rotation * self.w2c.rotation.inverse()).scaled_axis() * kr;
+        let centre = |pose: &Isometry3<f64>| pose.rotation.inverse() * -pose.translation.vector;
+        let shift = (centre(w2c) - centre(&self.w2c)) * kp;
+        let back = w2c.rotation.inverse().to_rotation_matrix().into_inner() * -kp;
+        let mut j = Matrix6::zeros();
+        // The rotation vector of a small turn after a small turn is their sum, to first order.
+        j.fixed_view_mut::<3, 3>(0, 0).copy_from(&(Matrix3::identity() * kr));
+        j.fixed_view_mut::<3, 3>(3, 0).copy_from(&(back * skew(&w2c.translation.vector)));
+        j.fixed_view_mut::<3, 3>(3, 3).copy_from(&back);
+        let mut r = Vector6::zeros();
+        r.fixed_rows_mut::<3>(0).copy_from(&turn);
+        r.fixed_rows_mut::<3>(3).copy_from(&shift);
+        (r, j)
+    }
 }
 
 /// What is expected of the ratio of the focal lengths of a group: motion along one axis alone says little about the other,
@@ -129,7 +165,8 @@ impl Problem {
             .collect();
         let expected = |a: &Aspect| 0.5 * a.residual(self.views[a.view].focal).0.powi(2);
         let aspects: f64 = if self.refine_focal { self.aspects.iter().map(expected).sum() } else { 0.0 };
-        aspects + per_chunk.iter().sum::<f64>()
+        let priors: f64 = self.priors.iter().map(|p| 0.5 * p.residual(&self.views[p.view].w2c).0.norm_squared()).sum();
+        aspects + priors + per_chunk.iter().sum::<f64>()
     }
 
     fn landmark_cost(&self, l: &Landmark) -> f64 {
@@ -287,6 +324,18 @@ fn solve(p: &Problem, layout: &Layout, damping: f64) -> Option<DVector<f64>> {
             }
         }
     }
+    for prior in &p.priors {
+        let Some(o) = layout.pose[prior.view] else { continue };
+        let (residual, j) = prior.residual(&p.views[prior.view].w2c);
+        let (gradient, jtj) = (j.transpose() * residual, j.transpose() * j);
+        for a in 0..6 {
+            total.gradient[o + a] += gradient[a];
+            total.diagonal[o + a] += jtj[(a, a)];
+            for b in 0..6 {
+                total.half[(o + a) * n + o + b] += 0.5 * jtj[(a, b)];
+            }
+        }
+    }
     let half = DMatrix::from_vec(n, n, total.half);
     let mut matrix = &half + half.transpose();
     for k in 0..n {
@@ -374,7 +423,6 @@ pub(super) fn adjust<E>(p: &mut Problem, limits: Limits, mut tick: impl FnMut() 
 mod tests {
     use super::*;
     use crate::scene::{Cancelled, Intrinsics};
-    use nalgebra::Isometry3;
 
     fn problem() -> Problem {
         let mut rng = fastrand::Rng::with_seed(2);
@@ -400,7 +448,15 @@ mod tests {
             })
             .collect();
         let free = (0..6).map(|i| i > 0).collect();
-        Problem { views, free, group: vec![0; 6], refine_focal: false, aspects: Vec::new(), landmarks }
+        Problem {
+            views,
+            free,
+            group: vec![0; 6],
+            refine_focal: false,
+            aspects: Vec::new(),
+            priors: Vec::new(),
+            landmarks,
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The state of a reconstruction: views, tracks and their points, and the steps that keep them consistent.
 
-use super::bundle::{Aspect, Landmark, Limits, Observation, Problem, adjust};
+use super::bundle::{Aspect, Landmark, Limits, Observation, PosePrior, Problem, adjust};
 use super::features::Features;
 use super::graph::{Pair, Track};
 use super::triangulation::{Sight, triangulate_robust, widest_angle};
@@ -40,6 +40,8 @@ pub(super) struct Mapper<'a> {
     ratio: Vec<f64>,
     /// Whether focal lengths are adjusted.
     pub(super) refine_focal: bool,
+    /// What is known of poses beforehand.
+    pub(super) priors: Vec<PosePrior>,
     /// The photo whose pose is held in global adjustments.
     pub(super) anchor: usize,
 }
@@ -59,8 +61,9 @@ impl<'a> Mapper<'a> {
         let track_of = features.iter().map(|f| vec![NONE; f.points.len()]).collect();
         let registered = vec![false; views.len()];
         let ratio = views.iter().map(|v| v.focal[1] / v.focal[0]).collect();
+        let (priors, anchor) = (Vec::new(), 0);
         let mut mapper =
-            Self { features, pairs, tracks, track_of, views, registered, group, ratio, refine_focal, anchor: 0 };
+            Self { features, pairs, tracks, track_of, views, registered, group, ratio, refine_focal, priors, anchor };
         for t in 0..mapper.tracks.len() {
             mapper.claim(t);
         }
@@ -277,6 +280,7 @@ impl<'a> Mapper<'a> {
             group: self.group.clone(),
             refine_focal: focal,
             aspects: self.aspects(),
+            priors: self.priors.iter().filter(|p| free[p.view]).copied().collect(),
             landmarks,
         };
         adjust(&mut problem, limits, tick)?;
@@ -300,13 +304,13 @@ impl<'a> Mapper<'a> {
         self.adjust(&free, focal, limits, tick)
     }
 
-    /// Adjusts focal lengths and points; poses stay.
-    pub(super) fn adjust_focal(
+    /// Adjusts focal lengths, points, and poses about what is known of them.
+    pub(super) fn adjust_given(
         &mut self,
         limits: Limits,
         tick: impl FnMut() -> Result<(), Cancelled>,
     ) -> Result<(), Cancelled> {
-        self.adjust(&vec![false; self.views.len()], true, limits, tick)
+        self.adjust(&vec![true; self.views.len()], true, limits, tick)
     }
 
     /// Adjusts photo `i` and the `neighbours` registered photos that share most points with it.

@@ -9,6 +9,7 @@ mod descriptor;
 mod features;
 mod five_point;
 mod focal;
+mod given;
 mod graph;
 mod incremental;
 mod mapper;
@@ -26,17 +27,17 @@ mod triangulation;
 mod two_view;
 mod view;
 
-use crate::scene::{Camera, Cancelled, Intrinsics, Job, Sparse};
-use bundle::Limits;
+pub use given::triangulate;
+
+use crate::scene::{Cancelled, Intrinsics, Job, Sparse};
 use features::{Features, detect};
-use graph::{Pair, Track, normalised, per_pixel, tracks, verified_pairs};
+use graph::{Pair, tracks, verified_pairs};
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
-use mapper::{Mapper, Tolerance};
-use matching::{choose_pairs, match_features};
+use mapper::Mapper;
+use matching::choose_pairs;
 use nalgebra::Isometry3;
 use rayon::prelude::*;
-use two_view::sampson2;
 use view::View;
 
 /// Photos, one set of intrinsics for each.
@@ -97,8 +98,6 @@ pub enum SfmError {
 const LONGEST_SIDE: u32 = 1600;
 /// Partners per photo in a full match, beside neighbours in the sequence.
 const PARTNERS: usize = 14;
-/// What observations must satisfy where poses are given: those may be off by a little.
-const GIVEN: Tolerance = Tolerance { pixels: 4.0, angle: 0.02 };
 
 /// A job whose stage covers a part, in thousandths, of the whole.
 struct Stage<'a> {
@@ -245,130 +244,4 @@ fn warn_of_missing(sparse: &Sparse, components: usize, job: &dyn Job) {
     if registered < n {
         job.warn(format!("{} of {n} photos could not be placed and are left out", n - registered));
     }
-}
-
-/// Sparse points for photos whose cameras are known. Poses come back exactly as given, and so does their scale. So do
-/// intrinsics, unless other focal lengths fit poses and photos clearly better: depth is proportional to them, and a
-/// calibration of another day or another size is often off by a percent. Then they are refined, with a warning.
-/// Nothing here is random, so that the seed is not used.
-pub fn triangulate(
-    input: &SfmInput,
-    cameras: &[Camera],
-    _options: &SfmOptions,
-    job: &dyn Job,
-) -> Result<Sparse, SfmError> {
-    validate(input)?;
-    let n = input.images.len();
-    if cameras.len() != n {
-        return Err(SfmError::Mismatch { photos: n, given: cameras.len(), what: "cameras" });
-    }
-    for (i, c) in cameras.iter().enumerate() {
-        let pose = c.c2w.to_homogeneous();
-        if !pose.iter().all(|v| v.is_finite()) {
-            return Err(SfmError::BadPose(i));
-        }
-        if !c.intrinsics.is_plausible() || (c.intrinsics.width, c.intrinsics.height) != input.images[i].dimensions() {
-            return Err(SfmError::BadIntrinsics(i));
-        }
-    }
-    let intrinsics: Vec<Intrinsics> = cameras.iter().map(|c| c.intrinsics).collect();
-    let input = &SfmInput { intrinsics: &intrinsics, ..*input };
-    let stage = |from, to| Stage { job, from, to };
-    let prepared = prepare(input, &stage(0, 500))?;
-    let views: Vec<View> =
-        prepared.intrinsics.iter().zip(cameras).map(|(k, c)| View::new(k, c.c2w.inverse())).collect();
-    let pairs = posed_pairs(&prepared.features, &views, &posed::pairs(cameras), &stage(500, 900))?;
-    let tracks: Vec<Track> = tracks(&prepared.features, &pairs);
-    let mut mapper = Mapper::new(&prepared.features, &pairs, tracks, views, prepared.group.clone(), false);
-    mapper.registered.fill(true);
-    job.tick(900, 1000)?;
-    mapper.update_all(GIVEN);
-    mapper.merge(GIVEN);
-    mapper.split(GIVEN);
-    mapper.update_all(GIVEN);
-    let mut sparse = outcome::collect(&mapper, &prepared.intrinsics, input);
-    if let Some(better) = with_better_focal(mapper, &prepared.intrinsics, input, &sparse, job)? {
-        sparse = better;
-    }
-    for (found, given) in sparse.cameras.iter_mut().zip(cameras) {
-        *found = Some(Camera { intrinsics: found.map_or(given.intrinsics, |f| f.intrinsics), c2w: given.c2w });
-    }
-    if sparse.points.is_empty() {
-        job.warn(
-            "no point could be triangulated from the given poses: the photos share too little, or the poses are wrong"
-                .into(),
-        );
-    }
-    Ok(sparse)
-}
-
-/// Least relative change of a focal length that is worth making to given intrinsics.
-const FOCAL_CHANGE: f64 = 0.003;
-/// Part of the mean reprojection error that must remain at most for given focal lengths to be replaced.
-const FOCAL_GAIN: f64 = 0.95;
-/// Adjustments of the focal length; between them observations are judged anew.
-const FOCAL_ROUNDS: usize = 3;
-const FOCAL_LIMITS: Limits = Limits { steps: 10, tolerance: 1e-4 };
-
-/// The same points with focal lengths refined against the given poses; `None` where that gains little.
-fn with_better_focal(
-    mut mapper: Mapper,
-    working: &[Intrinsics],
-    input: &SfmInput,
-    given: &Sparse,
-    job: &dyn Job,
-) -> Result<Option<Sparse>, Cancelled> {
-    for _ in 0..FOCAL_ROUNDS {
-        mapper.adjust_focal(FOCAL_LIMITS, || job.tick(950, 1000))?;
-        mapper.update_all(GIVEN);
-    }
-    let found = outcome::collect(&mapper, working, input);
-    let change = |(found, own): (&Option<Camera>, &Intrinsics)| {
-        found.map_or(0.0, |c| (c.intrinsics.fx / own.fx - 1.0).abs().max((c.intrinsics.fy / own.fy - 1.0).abs()))
-    };
-    let most = found.cameras.iter().zip(input.intrinsics).map(change).fold(0.0, f64::max);
-    let (before, after) = (given.mean_reprojection_error(), found.mean_reprojection_error());
-    // An error that falls because fewer observations are left is no gain.
-    let kept = found.points.iter().map(|p| p.track.len()).sum::<usize>();
-    let had = given.points.iter().map(|p| p.track.len()).sum::<usize>();
-    if most < FOCAL_CHANGE || after > FOCAL_GAIN * before || kept < had {
-        return Ok(None);
-    }
-    if let (Some(Some(c)), Some(own)) = (found.cameras.first(), input.intrinsics.first()) {
-        job.warn(format!(
-            "the given focal length {:.1} px does not fit the given poses: {:.1} px does (reprojection error {after:.2} px, \
-             was {before:.2}), and is used",
-            own.fx, c.intrinsics.fx
-        ));
-    }
-    Ok(Some(found))
-}
-
-/// Matches that agree with the epipolar geometry of the given poses.
-fn posed_pairs(
-    features: &[Features],
-    views: &[View],
-    wanted: &[(usize, usize)],
-    stage: &Stage,
-) -> Result<Vec<Pair>, Cancelled> {
-    let step = 8 * rayon::current_num_threads();
-    let mut out = Vec::new();
-    for (k, chunk) in wanted.chunks(step).enumerate() {
-        stage.tick(k * step, wanted.len())?;
-        let found: Vec<Pair> = chunk
-            .par_iter()
-            .map(|(i, j)| {
-                let between = views[*j].w2c * views[*i].w2c.inverse();
-                let e = math::skew(&between.translation.vector) * between.rotation.to_rotation_matrix().matrix();
-                let limit = GIVEN.pixels * per_pixel(views, *i, *j);
-                let matches = match_features(&features[*i], &features[*j], usize::MAX);
-                let points = normalised(features, views, (*i, *j), &matches);
-                let agree = |c: &two_view::Match| sampson2(&e, c) < limit * limit;
-                let matches = matches.into_iter().zip(&points).filter(|(_, c)| agree(c)).map(|(m, _)| m).collect();
-                Pair { i: *i, j: *j, matches, epipolar: e }
-            })
-            .collect();
-        out.extend(found);
-    }
-    Ok(out)
 }

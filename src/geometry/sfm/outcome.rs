@@ -70,14 +70,7 @@ fn point(
 
 /// The same reconstruction at the scale where the median depth of points is [`MEDIAN_DEPTH`].
 pub(super) fn scaled(mut sparse: Sparse) -> Sparse {
-    let mut depths: Vec<f64> = sparse
-        .points
-        .iter()
-        .flat_map(|p| p.track.iter().map(move |(i, _)| (p, *i)))
-        .filter_map(|(p, i)| sparse.cameras[i].map(|c| c.c2w.inverse_transform_point(&p.position).z))
-        .collect();
-    depths.sort_by(f64::total_cmp);
-    let Some(median) = depths.get(depths.len() / 2).copied().filter(|d| *d > 0.0) else { return sparse };
+    let Some(median) = sparse.median_depth() else { return sparse };
     let s = MEDIAN_DEPTH / median;
     sparse.cameras.iter_mut().flatten().for_each(|c| c.c2w.translation.vector *= s);
     sparse.points.iter_mut().for_each(|p| p.position.coords *= s);

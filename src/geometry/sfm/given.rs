@@ -1,6 +1,6 @@
 //! Sparse points from given poses, and poses and focal lengths that fit the photos better where the given ones are off.
 
-use super::bundle::{Limits, PosePrior};
+use super::bundle::{Limits, PosePrior, Refine};
 use super::features::Features;
 use super::graph::{Pair, Track, normalised, per_pixel, tracks};
 use super::mapper::{Mapper, Tolerance};
@@ -48,7 +48,7 @@ pub fn triangulate(
         prepared.intrinsics.iter().zip(cameras).map(|(k, c)| View::new(k, c.c2w.inverse())).collect();
     let pairs = posed_pairs(&prepared.features, &views, &posed::pairs(cameras), &stage(500, 900))?;
     let tracks: Vec<Track> = tracks(&prepared.features, &pairs);
-    let mut mapper = Mapper::new(&prepared.features, &pairs, tracks, views, prepared.group.clone(), false);
+    let mut mapper = Mapper::new(&prepared.features, &pairs, tracks, views, prepared.group.clone(), Refine::Nothing);
     mapper.registered.fill(true);
     job.tick(900, 1000)?;
     mapper.update_all(GIVEN);

@@ -1,6 +1,6 @@
 //! Incremental structure from motion: J. Schönberger & J.-M. Frahm, "Structure-from-Motion Revisited", CVPR 2016.
 
-use super::bundle::Limits;
+use super::bundle::{Limits, Refine};
 use super::graph::{Pair, Tick, mix, normalised, per_pixel};
 use super::mapper::{Mapper, Tolerance};
 use super::pnp::{Resection, resect};
@@ -48,7 +48,7 @@ struct Start {
 /// Relative pose of a pair; the essential matrix is estimated here where intrinsics were only guessed.
 fn motion(m: &Mapper, pair: &Pair, seed: u64) -> Option<RelativePose> {
     let points = normalised(m.features, &m.views, (pair.i, pair.j), &pair.matches);
-    let essential = if m.refine_focal {
+    let essential = if m.refine != Refine::Nothing {
         let limit = 3.0 * per_pixel(&m.views, pair.i, pair.j);
         ransac(&Essential(&points), limit, 400, mix(seed, pair.i, pair.j))?.model
     } else {

@@ -1,6 +1,8 @@
 //! The state of a reconstruction: views, tracks and their points, and the steps that keep them consistent.
 
-use super::bundle::{Aspect, Landmark, Limits, Observation, PosePrior, Problem, adjust};
+use super::bundle::{
+    IntrinsicsPrior, Landmark, Limits, Observation, PosePrior, Problem, Refine, adjust, pose_sigmas,
+};
 use super::features::Features;
 use super::graph::{Pair, Track};
 use super::triangulation::{Sight, triangulate_robust, widest_angle};
@@ -12,6 +14,10 @@ use rayon::prelude::*;
 /// Cost, square pixels per observation, of focal lengths whose ratio is off by the factor 2. Off by 1 %, the usual limit of
 /// real cameras, it is 0.0025: less than what clear evidence weighs.
 const ASPECT_WEIGHT: f64 = 50.0;
+
+/// Photos that must be placed before focal lengths are adjusted, and before distortion is.
+const FOCAL_FROM: usize = 4;
+const RADIAL_FROM: usize = 8;
 
 /// Marks a feature that is in no track.
 const NONE: u32 = u32::MAX;
@@ -34,12 +40,12 @@ pub(super) struct Mapper<'a> {
     track_of: Vec<Vec<u32>>,
     pub(super) views: Vec<View>,
     pub(super) registered: Vec<bool>,
-    /// Photos of one group share their focal lengths.
+    /// Photos of one group share their intrinsics.
     group: Vec<usize>,
     /// fy / fx of each photo at the start.
     ratio: Vec<f64>,
-    /// Whether focal lengths are adjusted.
-    pub(super) refine_focal: bool,
+    /// Which intrinsics are adjusted once enough photos are placed.
+    pub(super) refine: Refine,
     /// What is known of poses beforehand.
     pub(super) priors: Vec<PosePrior>,
     /// The photo whose pose is held in global adjustments.
@@ -56,14 +62,14 @@ impl<'a> Mapper<'a> {
         tracks: Vec<Track>,
         views: Vec<View>,
         group: Vec<usize>,
-        refine_focal: bool,
+        refine: Refine,
     ) -> Self {
         let track_of = features.iter().map(|f| vec![NONE; f.points.len()]).collect();
         let registered = vec![false; views.len()];
         let ratio = views.iter().map(|v| v.focal[1] / v.focal[0]).collect();
         let (priors, anchor) = (Vec::new(), 0);
         let mut mapper =
-            Self { features, pairs, tracks, track_of, views, registered, group, ratio, refine_focal, priors, anchor };
+            Self { features, pairs, tracks, track_of, views, registered, group, ratio, refine, priors, anchor };
         for t in 0..mapper.tracks.len() {
             mapper.claim(t);
         }
@@ -240,30 +246,26 @@ impl<'a> Mapper<'a> {
         self.claim(t);
     }
 
-    /// The expected ratio of each group's focal lengths, weighted by what is seen in it.
-    fn aspects(&self) -> Vec<Aspect> {
+    /// What is expected of each group's intrinsics, weighted by what is seen in it.
+    fn expected(&self) -> Vec<IntrinsicsPrior> {
         let mut seen = vec![0usize; self.views.len()];
         self.tracks.iter().flat_map(Track::fitting).for_each(|(i, _)| seen[i] += 1);
-        let mut out: Vec<Aspect> = Vec::new();
+        let mut out: Vec<IntrinsicsPrior> = Vec::new();
         for (i, count) in seen.iter().enumerate() {
             let weight = ASPECT_WEIGHT * *count as f64;
             match out.iter_mut().find(|a| self.group[a.view] == self.group[i]) {
                 Some(a) => a.weight += weight,
-                None => out.push(Aspect { view: i, ratio: self.ratio[i], weight }),
+                None => out.push(IntrinsicsPrior { view: i, ratio: self.ratio[i], weight }),
             }
         }
         out
     }
 
-    /// Adjusts the poses of `free` photos, the points they see, and focal lengths where `focal`.
-    fn adjust(
-        &mut self,
-        free: &[bool],
-        focal: bool,
-        limits: Limits,
-        tick: impl FnMut() -> Result<(), Cancelled>,
-    ) -> Result<(), Cancelled> {
-        let concerned = |t: &Track| t.point.is_some() && (focal || t.fitting().any(|(i, _)| free[i]));
+    /// The problem of adjusting the poses of `free` photos, the points they see, and intrinsics as `refine` says, with the
+    /// tracks of its landmarks.
+    fn problem(&self, free: &[bool], refine: Refine) -> (Problem, Vec<usize>) {
+        let all = refine != Refine::Nothing;
+        let concerned = |t: &Track| t.point.is_some() && (all || t.fitting().any(|(i, _)| free[i]));
         let ids: Vec<usize> = (0..self.tracks.len()).filter(|t| concerned(&self.tracks[*t])).collect();
         let landmarks = ids
             .iter()
@@ -274,15 +276,26 @@ impl<'a> Mapper<'a> {
                 track.point.map(|position| Landmark { position, seen })
             })
             .collect();
-        let mut problem = Problem {
+        let problem = Problem {
             views: self.views.clone(),
             free: free.to_vec(),
             group: self.group.clone(),
-            refine_focal: focal,
-            aspects: self.aspects(),
+            refine,
+            expected: if all { self.expected() } else { Vec::new() },
             priors: self.priors.iter().filter(|p| free[p.view]).copied().collect(),
             landmarks,
         };
+        (problem, ids)
+    }
+
+    fn adjust(
+        &mut self,
+        free: &[bool],
+        refine: Refine,
+        limits: Limits,
+        tick: impl FnMut() -> Result<(), Cancelled>,
+    ) -> Result<(), Cancelled> {
+        let (mut problem, ids) = self.problem(free, refine);
         adjust(&mut problem, limits, tick)?;
         self.views = problem.views;
         for (t, l) in ids.iter().zip(problem.landmarks) {
@@ -299,9 +312,22 @@ impl<'a> Mapper<'a> {
     ) -> Result<(), Cancelled> {
         let mut free = self.registered.clone();
         free[self.anchor] = false;
-        // Two or three photos say too little about focal lengths.
-        let focal = self.refine_focal && self.count() >= 4;
-        self.adjust(&free, focal, limits, tick)
+        self.adjust(&free, self.refine_now(), limits, tick)
+    }
+
+    /// Intrinsics that the photos placed so far say enough about.
+    fn refine_now(&self) -> Refine {
+        match self.count() {
+            _ if self.refine == Refine::Nothing => Refine::Nothing,
+            0..FOCAL_FROM => Refine::Nothing,
+            FOCAL_FROM..RADIAL_FROM => Refine::Focal,
+            _ => self.refine,
+        }
+    }
+
+    /// Standard deviations of each registered photo's centre (scene units) and rotation (radians), where they are known.
+    pub(super) fn pose_sigmas(&self) -> Vec<Option<[f64; 2]>> {
+        pose_sigmas(&self.problem(&self.registered, Refine::Nothing).0)
     }
 
     /// Adjusts focal lengths, points, and poses about what is known of them.
@@ -310,7 +336,7 @@ impl<'a> Mapper<'a> {
         limits: Limits,
         tick: impl FnMut() -> Result<(), Cancelled>,
     ) -> Result<(), Cancelled> {
-        self.adjust(&vec![true; self.views.len()], true, limits, tick)
+        self.adjust(&vec![true; self.views.len()], Refine::Focal, limits, tick)
     }
 
     /// Adjusts photo `i` and the `neighbours` registered photos that share most points with it.
@@ -332,6 +358,6 @@ impl<'a> Mapper<'a> {
         let mut free = vec![false; self.views.len()];
         free[i] = true;
         others.into_iter().take(neighbours).filter(|k| *k != self.anchor).for_each(|k| free[k] = true);
-        self.adjust(&free, false, limits, tick)
+        self.adjust(&free, Refine::Nothing, limits, tick)
     }
 }

@@ -30,6 +30,7 @@ mod view;
 pub use given::triangulate;
 
 use crate::scene::{Cancelled, Intrinsics, Job, Sparse};
+use bundle::Refine;
 use features::{Features, detect};
 use graph::{Pair, tracks, verified_pairs};
 use image::RgbImage;
@@ -205,9 +206,10 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
         focal::improve(features, &mut views, &pairs, &prepared.group, options.seed);
     }
     let mapping = stage(600, 1000);
+    let refine = if input.intrinsics_known { Refine::Nothing } else { Refine::FocalAndRadial };
     let fresh = || {
         let tracks = tracks(features, &pairs);
-        Mapper::new(features, &pairs, tracks, views.clone(), prepared.group.clone(), !input.intrinsics_known)
+        Mapper::new(features, &pairs, tracks, views.clone(), prepared.group.clone(), refine)
     };
     let sizes: Vec<[f64; 2]> = prepared.intrinsics.iter().map(|k| [f64::from(k.width), f64::from(k.height)]).collect();
     let (mut blocked, mut best, mut components) = (vec![false; n], None::<Mapper>, 0);

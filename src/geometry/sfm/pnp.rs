@@ -3,7 +3,6 @@
 use super::math::skew;
 use super::p3p::poses;
 use super::ransac::{Estimator, Fit, ransac};
-use super::triangulation::projection_jacobian;
 use super::view::View;
 use nalgebra::{Isometry3, Matrix2x6, Matrix6, Point3, Translation3, UnitQuaternion, Vector2, Vector3, Vector6};
 
@@ -31,7 +30,7 @@ pub(super) fn moved(pose: &Isometry3<f64>, d: &Vector6<f64>) -> Isometry3<f64> {
 
 /// Derivative of pixel coordinates by the twist of [`moved`], for the world point `p` at `q` in the camera frame.
 pub(super) fn pose_jacobian(view: &View, q: &Vector3<f64>) -> Matrix2x6<f64> {
-    let j = projection_jacobian(view.focal, q);
+    let j = view.jacobian(q);
     let rotation = j * -skew(&(q - view.w2c.translation.vector));
     let mut out = Matrix2x6::zeros();
     out.fixed_columns_mut::<3>(0).copy_from(&rotation);

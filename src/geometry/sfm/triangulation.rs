@@ -1,7 +1,7 @@
 //! Points from rays: the midpoint of many rays, refined on reprojection error, and a robust choice among observations.
 
 use super::view::View;
-use nalgebra::{Matrix2x3, Matrix3, Point3, Vector2, Vector3};
+use nalgebra::{Matrix3, Point3, Vector2, Vector3};
 
 /// An observation: who sees the point, and where (pixel coordinates).
 #[derive(Clone, Copy)]
@@ -27,12 +27,6 @@ pub(super) fn widest_angle<'a>(p: &Point3<f64>, views: impl Iterator<Item = &'a 
     widest
 }
 
-/// Derivative of pixel coordinates by the point in the camera frame.
-pub(super) fn projection_jacobian(focal: [f64; 2], q: &Vector3<f64>) -> Matrix2x3<f64> {
-    let inv = 1.0 / q.z;
-    Matrix2x3::new(focal[0] * inv, 0.0, -focal[0] * q.x * inv * inv, 0.0, focal[1] * inv, -focal[1] * q.y * inv * inv)
-}
-
 /// The point nearest to all rays: minimises the sum of squared distances to them; `None` for parallel rays.
 fn midpoint(sights: &[Sight]) -> Option<Point3<f64>> {
     let (mut a, mut b) = (Matrix3::zeros(), Vector3::zeros());
@@ -53,7 +47,7 @@ fn polish(mut p: Point3<f64>, sights: &[Sight], steps: usize) -> Option<Point3<f
         for s in sights {
             let q = (s.view.w2c * p).coords;
             let uv = s.view.project(&p)?;
-            let j = projection_jacobian(s.view.focal, &q) * s.view.w2c.rotation.to_rotation_matrix().matrix();
+            let j = s.view.jacobian(&q) * s.view.w2c.rotation.to_rotation_matrix().matrix();
             h += j.transpose() * j;
             g += j.transpose() * Vector2::new(uv[0] - s.uv[0], uv[1] - s.uv[1]);
         }

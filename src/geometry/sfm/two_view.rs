@@ -273,7 +273,7 @@ pub(super) struct RelativePose {
 
 /// The motion of an essential matrix that puts most matches in front of both cameras (HZ section 9.6.3).
 pub(super) fn relative_pose(e: &Matrix3<f64>, matches: &[Match]) -> Option<RelativePose> {
-    let unit = |w2c| View { w2c, focal: [1.0; 2], centre: [0.0; 2] };
+    let unit = |w2c| View { w2c, focal: [1.0; 2], centre: [0.0; 2], radial: [0.0; 2] };
     let first = unit(Isometry3::identity());
     let stride = matches.len().div_ceil(200).max(1);
     let mut best: Option<RelativePose> = None;

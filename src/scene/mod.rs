@@ -10,6 +10,7 @@ mod job;
 mod mask;
 mod mesh;
 mod obb;
+mod quality;
 mod similarity;
 
 pub use camera::{Camera, Intrinsics};
@@ -21,4 +22,5 @@ pub use job::{Cancelled, Job, Quiet};
 pub use mask::{FrameMasks, Mask2d, MaskError, Rle};
 pub use mesh::TriMesh;
 pub use obb::OrientedBox;
+pub use quality::{PoseQuality, QualitySummary, Weakness};
 pub use similarity::Similarity;

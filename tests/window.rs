@@ -308,7 +308,8 @@ fn make_scene(root: &Path) -> Vec<Instance> {
         track,
         error: 0.3,
     });
-    let sparse = Sparse { cameras: cameras.iter().copied().map(Some).collect(), points: points.collect() };
+    let sparse =
+        Sparse { cameras: cameras.iter().copied().map(Some).collect(), points: points.collect(), ..Sparse::default() };
     folder.write_sparse(&names, &sparse).unwrap();
     std::fs::write(folder.splat_path(), splat_ply(&boxes)).unwrap();
     let instances: Vec<Instance> = boxes.iter().enumerate().map(|(i, b)| instance(i, *b)).collect();

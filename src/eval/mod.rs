@@ -82,7 +82,7 @@ pub fn evaluate(scene: &SceneFolder, gt: &Path, render: Renderer, job: &dyn Job)
         scene.read_sparse(&meta.images)?
     } else {
         report.note("the scene has no cameras (sparse/0)");
-        Sparse { cameras: vec![None; meta.images.len()], points: Vec::new() }
+        Sparse { cameras: vec![None; meta.images.len()], ..Sparse::default() }
     };
     let views = views(&meta, &sparse, &truth);
     let mut progress = Progress { job, done: 0, total: 2 * views.len() + meta.held_out.len() };

@@ -67,7 +67,7 @@ impl Case {
         let poses = json!({"width": W, "height": H, "fx": 50, "fy": 50, "cx": 48, "cy": 24, "frames": frames});
         std::fs::write(gt.join("poses.json"), poses.to_string()).unwrap();
         let names: Vec<String> = (0..FRAMES).map(|i| format!("{}.jpg", stem(i))).collect();
-        scene.write_sparse(&names, &Sparse { cameras, points: vec![] }).unwrap();
+        scene.write_sparse(&names, &Sparse { cameras, ..Sparse::default() }).unwrap();
         let case = Self { dir, scene };
         case.write_meta(names, &moved);
         case.write_images(&mut rng, moved.scale);

@@ -1,6 +1,6 @@
 //! Frames of a capture, before and after their cameras are known.
 
-use super::{Camera, Intrinsics};
+use super::{Camera, Intrinsics, PoseQuality};
 use image::RgbImage;
 use nalgebra::{Isometry3, Point3};
 use std::path::PathBuf;
@@ -65,12 +65,19 @@ pub struct Sparse {
     pub cameras: Vec<Option<Camera>>,
     /// Triangulated points.
     pub points: Vec<SparsePoint>,
+    /// How well each camera is known, entry by entry with `cameras`; empty where nobody has worked it out.
+    pub quality: Vec<Option<PoseQuality>>,
 }
 
 impl Sparse {
     /// Indices of the registered frames, ascending.
     pub fn registered(&self) -> Vec<usize> {
         (0..self.cameras.len()).filter(|i| self.cameras[*i].is_some()).collect()
+    }
+
+    /// How well each camera is known, one entry per camera: as it came, else what the points alone say.
+    pub fn pose_quality(&self) -> Vec<Option<PoseQuality>> {
+        if self.quality.len() == self.cameras.len() { self.quality.clone() } else { PoseQuality::of(self) }
     }
 
     /// Number of observations of all points.

@@ -42,7 +42,7 @@ pub(super) fn collect(m: &Mapper, working: &[Intrinsics], input: &SfmInput) -> S
             points.push(point);
         }
     }
-    Sparse { cameras, points }
+    Sparse { cameras, points, ..Sparse::default() }
 }
 
 fn point(

@@ -205,6 +205,7 @@ fn moved(sparse: &Sparse, world: &Similarity) -> Sparse {
     Sparse {
         cameras: sparse.cameras.iter().map(|c| c.as_ref().map(|c| world.camera(c))).collect(),
         points: sparse.points.iter().map(|p| SparsePoint { position: world.point(&p.position), ..p.clone() }).collect(),
+        quality: sparse.quality.iter().map(|q| q.map(|q| q.scaled(world.scale))).collect(),
     }
 }
 

@@ -138,7 +138,7 @@ pub(super) fn read(folder: &Path, names: &[String]) -> Result<Sparse, FolderErro
     let (cameras, keypoints) = read_images(&path, &read_text(&path)?, &intrinsics, names)?;
     let path = folder.join("points3D.txt");
     let points = read_points(&path, &read_text(&path)?, &keypoints)?;
-    Ok(Sparse { cameras, points })
+    Ok(Sparse { cameras, points, ..Sparse::default() })
 }
 
 fn read_cameras(path: &Path, text: &str) -> Result<BTreeMap<u32, Intrinsics>, FolderError> {

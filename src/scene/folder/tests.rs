@@ -61,7 +61,7 @@ fn a_sparse(seed: u64, n: usize) -> (Vec<String>, Sparse) {
             error: r(0.0, 2.0),
         })
         .collect();
-    (names, Sparse { cameras, points })
+    (names, Sparse { cameras, points, ..Sparse::default() })
 }
 
 fn a_mesh(seed: u64, n: u32) -> TriMesh {

@@ -55,12 +55,16 @@ pub fn triangulate(
     mapper.merge(GIVEN);
     mapper.split(GIVEN);
     mapper.update_all(GIVEN);
-    let mut sparse = outcome::collect(&mapper, &prepared.intrinsics, input);
+    let mut sparse = outcome::collect(&mapper, &prepared.intrinsics, input).sparse;
     for (found, given) in sparse.cameras.iter_mut().zip(cameras) {
         *found = Some(*given);
     }
-    if let Some(better) = refined(mapper, &prepared.intrinsics, input, &sparse, job)? {
-        sparse = better;
+    // Focal lengths alone first: exact poses stay as they are.
+    for poses in [false, true] {
+        if let Some(better) = refined(mapper.clone(), poses, &prepared.intrinsics, input, &sparse, job)? {
+            job.warn(what_moved(&sparse, &better));
+            sparse = better;
+        }
     }
     if sparse.points.is_empty() {
         job.warn(
@@ -87,9 +91,11 @@ fn validate_cameras(input: &SfmInput, cameras: &[Camera]) -> Result<(), SfmError
     Ok(())
 }
 
-/// The same points with poses and focal lengths adjusted about the given ones; `None` where that gains little.
+/// The same points with focal lengths, and poses where `poses`, adjusted about the given ones; `None` where that gains
+/// little over `given`.
 fn refined(
     mut mapper: Mapper,
+    poses: bool,
     working: &[Intrinsics],
     input: &SfmInput,
     given: &Sparse,
@@ -100,21 +106,22 @@ fn refined(
     let prior = |(view, v): (usize, &View)| PosePrior { view, w2c: v.w2c, sigma, pixels2: OBSERVATION_VARIANCE };
     mapper.priors = mapper.views.iter().enumerate().map(prior).collect();
     for _ in 0..ROUNDS {
-        mapper.adjust_given(LIMITS, || job.tick(950, 1000))?;
+        mapper.adjust_given(poses, LIMITS, || job.tick(950, 1000))?;
         mapper.update_all(GIVEN);
     }
-    let found = outcome::collect(&mapper, working, input);
-    let (before, after) = (given.mean_reprojection_error(), found.mean_reprojection_error());
+    let mut found = outcome::collect(&mapper, working, input).sparse;
     // An error that falls because fewer observations are left is no gain.
-    if after > GAIN * before || found.observations() < given.observations() {
+    let gains = found.mean_reprojection_error() < GAIN * given.mean_reprojection_error();
+    if !gains || found.observations() < given.observations() {
         return Ok(None);
     }
-    job.warn(what_moved(given, &found, before, after));
+    outcome::add_sigmas(&mut found.quality, &mapper.pose_sigmas());
     Ok(Some(found))
 }
 
 /// How far cameras were moved, in words.
-fn what_moved(given: &Sparse, found: &Sparse, before: f64, after: f64) -> String {
+fn what_moved(given: &Sparse, found: &Sparse) -> String {
+    let (before, after) = (given.mean_reprojection_error(), found.mean_reprojection_error());
     let both = || given.cameras.iter().flatten().zip(found.cameras.iter().flatten());
     let median = |mut v: Vec<f64>| {
         v.sort_by(f64::total_cmp);

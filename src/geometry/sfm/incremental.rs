@@ -6,6 +6,7 @@ use super::mapper::{Mapper, Tolerance};
 use super::pnp::{Resection, resect};
 use super::ransac::ransac;
 use super::two_view::{Essential, RelativePose, planarity, relative_pose};
+use super::view::View;
 use crate::scene::Cancelled;
 use nalgebra::Isometry3;
 use rayon::prelude::*;
@@ -32,6 +33,11 @@ const RESECTION_INLIERS: [usize; 2] = [24, 14];
 const RESECTION_RATIO: f64 = 0.2;
 /// Global adjustment each time the number of registered photos has grown by this factor.
 const GROWTH: f64 = 1.2;
+
+/// Distortion that moves no point by more than this, pixels, is none.
+const LEAST_BEND: f64 = 0.5;
+/// Part of the mean reprojection error that must remain at most for distortion to be believed.
+const BEND_GAIN: f64 = 0.97;
 
 const LOCAL: Limits = Limits { steps: 6, tolerance: 1e-3 };
 const GLOBAL: Limits = Limits { steps: 10, tolerance: 1e-3 };
@@ -214,6 +220,29 @@ fn drop_weak(m: &mut Mapper) {
     }
 }
 
+/// Takes the lens for a pinhole again where its distortion is too little to see or explains too little.
+fn flatten(m: &mut Mapper, sizes: &[[f64; 2]], tick: Tick) -> Result<(), Cancelled> {
+    if m.views.iter().all(|v| v.radial == [0.0; 2]) {
+        return Ok(());
+    }
+    let bend = m.views.iter().zip(sizes).map(|(v, size)| bend(v, *size)).fold(0.0, f64::max);
+    let (bent, error) = (m.clone(), m.mean_error());
+    m.views.iter_mut().for_each(|v| v.radial = [0.0; 2]);
+    m.refine = Refine::Focal;
+    tidy(m, FINAL, LAST, tick)?;
+    if bend > LEAST_BEND && error < BEND_GAIN * m.mean_error() {
+        *m = bent;
+    }
+    Ok(())
+}
+
+/// Furthest, in pixels, that the distortion of a view moves a point on a line from the centre to a corner.
+fn bend(view: &View, size: [f64; 2]) -> f64 {
+    let reach = (0.5 * size[0] / view.focal[0]).hypot(0.5 * size[1] / view.focal[1]);
+    let moved = |r: f64| (r * (view.radial[0] * r * r + view.radial[1] * r.powi(4))).abs() * view.mean_focal();
+    (1..=10).map(|k| moved(reach * f64::from(k) / 10.0)).fold(0.0, f64::max)
+}
+
 /// Reconstructs what can be reached from the best initial pair without the `blocked` photos; false, and nothing
 /// registered, where no pair serves.
 pub(super) fn map(
@@ -233,6 +262,7 @@ pub(super) fn map(
         tidy(m, FINAL, LAST, tick)?;
         drop_weak(m);
         tidy(m, FINAL, LAST, tick)?;
+        flatten(m, sizes, tick)?;
         return Ok(m.count() >= 2);
     }
     Ok(false)

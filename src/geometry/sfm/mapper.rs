@@ -1,8 +1,6 @@
 //! The state of a reconstruction: views, tracks and their points, and the steps that keep them consistent.
 
-use super::bundle::{
-    IntrinsicsPrior, Landmark, Limits, Observation, PosePrior, Problem, Refine, adjust, pose_sigmas,
-};
+use super::bundle::{IntrinsicsPrior, Landmark, Limits, Observation, PosePrior, Problem, Refine, adjust, pose_sigmas};
 use super::features::Features;
 use super::graph::{Pair, Track};
 use super::triangulation::{Sight, triangulate_robust, widest_angle};
@@ -32,6 +30,7 @@ pub(super) struct Tolerance {
 }
 
 /// Views, tracks and points.
+#[derive(Clone)]
 pub(super) struct Mapper<'a> {
     pub(super) features: &'a [Features],
     pub(super) pairs: &'a [Pair],
@@ -107,6 +106,19 @@ impl<'a> Mapper<'a> {
             .filter(|(t, _)| **t != NONE)
             .filter_map(|(t, uv)| self.tracks[*t as usize].point.map(|p| (p, *uv)))
             .unzip()
+    }
+
+    /// Mean reprojection error of all observations that fit their points, pixels.
+    pub(super) fn mean_error(&self) -> f64 {
+        let (mut sum, mut count) = (0.0, 0usize);
+        for track in &self.tracks {
+            let Some(p) = track.point else { continue };
+            for (i, f) in track.fitting() {
+                sum += self.views[i].error2(&p, self.features[i].points[f]).sqrt();
+                count += 1;
+            }
+        }
+        sum / count.max(1) as f64
     }
 
     /// Number of observations of photo `i` that fit their points.
@@ -330,13 +342,14 @@ impl<'a> Mapper<'a> {
         pose_sigmas(&self.problem(&self.registered, Refine::Nothing).0)
     }
 
-    /// Adjusts focal lengths, points, and poses about what is known of them.
+    /// Adjusts focal lengths, points, and where `poses`, poses about what is known of them.
     pub(super) fn adjust_given(
         &mut self,
+        poses: bool,
         limits: Limits,
         tick: impl FnMut() -> Result<(), Cancelled>,
     ) -> Result<(), Cancelled> {
-        self.adjust(&vec![true; self.views.len()], Refine::Focal, limits, tick)
+        self.adjust(&vec![poses; self.views.len()], Refine::Focal, limits, tick)
     }
 
     /// Adjusts photo `i` and the `neighbours` registered photos that share most points with it.

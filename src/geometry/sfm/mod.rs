@@ -29,6 +29,7 @@ mod view;
 
 pub use given::triangulate;
 
+use crate::scene::Lens;
 use crate::scene::{Cancelled, Intrinsics, Job, Sparse};
 use bundle::Refine;
 use features::{Features, detect};
@@ -49,6 +50,25 @@ pub struct SfmInput<'a> {
     pub intrinsics: &'a [Intrinsics],
     /// Whether the intrinsics are exact. Else focal lengths are refined, shared by photos whose guesses are the same.
     pub intrinsics_known: bool,
+}
+
+/// The camera that a photo was taken with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TakenWith {
+    /// Intrinsics of the photo as it is.
+    pub intrinsics: Intrinsics,
+    /// Its lens.
+    pub lens: Lens,
+}
+
+/// What structure from motion found.
+#[derive(Clone, Debug)]
+pub struct Reconstruction {
+    /// Pinhole cameras and points. Pixel coordinates are those of the photos without distortion: where a lens bends,
+    /// photos are to be passed through [`crate::scene::undistorted`] before they are used with these cameras.
+    pub sparse: Sparse,
+    /// How each photo was taken.
+    pub taken_with: Vec<TakenWith>,
 }
 
 /// Choices that the user has.
@@ -185,9 +205,9 @@ fn prepare(input: &SfmInput, stage: &Stage) -> Result<Prepared, Cancelled> {
     Ok(Prepared { features, intrinsics, group })
 }
 
-/// Cameras and sparse points from photos alone. The result is scaled so that the median depth of points is 2.5; photos that
+/// Cameras, lenses and sparse points from photos alone. The result is scaled so that the median depth of points is 2.5; photos that
 /// do not register are `None` and `job` is warned of them.
-pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Result<Sparse, SfmError> {
+pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Result<Reconstruction, SfmError> {
     validate(input)?;
     let n = input.images.len();
     if n < 2 {
@@ -231,9 +251,11 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
     }
     let best_pair = pairs.iter().map(|p: &Pair| p.matches.len()).max().unwrap_or(0);
     let Some(mapper) = best else { return Err(SfmError::NoOverlap { pairs: wanted.len(), best: best_pair }) };
-    let sparse = outcome::scaled(outcome::collect(&mapper, &prepared.intrinsics, input));
-    warn_of_missing(&sparse, components, job);
-    Ok(sparse)
+    let mut found = outcome::collect(&mapper, &prepared.intrinsics, input);
+    outcome::add_sigmas(&mut found.sparse.quality, &mapper.pose_sigmas());
+    found.sparse = outcome::scaled(found.sparse);
+    warn_of_missing(&found.sparse, components, job);
+    Ok(found)
 }
 
 fn warn_of_missing(sparse: &Sparse, components: usize, job: &dyn Job) {

@@ -18,12 +18,7 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(intrinsics: &Intrinsics, w2c: Isometry3<f64>) -> Self {
-        Self {
-            w2c,
-            focal: [intrinsics.fx, intrinsics.fy],
-            centre: [intrinsics.cx, intrinsics.cy],
-            radial: [0.0; 2],
-        }
+        Self { w2c, focal: [intrinsics.fx, intrinsics.fy], centre: [intrinsics.cx, intrinsics.cy], radial: [0.0; 2] }
     }
 
     pub(super) fn mean_focal(&self) -> f64 {
@@ -134,7 +129,11 @@ mod tests {
                 for c in 0..4 {
                     let at = |s: f64| {
                         let mut v = view;
-                        if c < 2 { v.focal[c] += s } else { v.radial[c - 2] += s }
+                        if c < 2 {
+                            v.focal[c] += s
+                        } else {
+                            v.radial[c - 2] += s
+                        }
                         v.image_of(&q).unwrap()
                     };
                     let (a, b, j) = (at(h), at(-h), view.intrinsic_jacobian(&q));

@@ -77,7 +77,7 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
             .collect();
         triangulate(&input, &cameras, &options, bench.job)
     } else {
-        reconstruct(&input, &options, bench.job)
+        reconstruct(&input, &options, bench.job).map(|r| r.sparse)
     };
     let sparse = sparse.map_err(|e| match e {
         SfmError::Cancelled(e) => RunError::Cancelled(e),

@@ -20,7 +20,7 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn of(p: &Problem) -> Self {
-        let mut size = 0;
+        let mut size = 0usize;
         let pose = p
             .free
             .iter()

@@ -13,18 +13,14 @@ fn problem() -> Problem {
             let a = 0.25 * f64::from(i);
             View::new(
                 &k,
-                Isometry3::new(
-                    Vector3::new(-1.2 * a.sin(), 0.1 * a, 4.0 + 0.3 * a),
-                    Vector3::new(0.05 * a, a, 0.0),
-                ),
+                Isometry3::new(Vector3::new(-1.2 * a.sin(), 0.1 * a, 4.0 + 0.3 * a), Vector3::new(0.05 * a, a, 0.0)),
             )
         })
         .collect();
     let landmarks = (0..120)
         .map(|_| {
             let position = Point3::new(rng.f64() - 0.5, rng.f64() - 0.5, rng.f64() - 0.5) * 2.0;
-            let seen =
-                (0..6).map(|view| Observation { view, uv: views[view].project(&position).unwrap() }).collect();
+            let seen = (0..6).map(|view| Observation { view, uv: views[view].project(&position).unwrap() }).collect();
             Landmark { position, seen }
         })
         .collect();

@@ -1,9 +1,9 @@
 //! How sure adjusted poses are: the diagonal of the covariance matrix in the gauge of inner constraints, where the mean
 //! position, orientation and scale of all cameras are held (Triggs et al. 1999, section 9.4).
 
-use super::reduced::{Layout, reduce};
 use super::super::math::skew;
 use super::Problem;
+use super::reduced::{Layout, reduce};
 use super::tiles::TILE;
 use nalgebra::{DMatrix, Matrix3, Matrix6, Vector3};
 
@@ -21,7 +21,8 @@ pub(in super::super) fn pose_sigmas(p: &Problem) -> Vec<Option<[f64; 2]>> {
         return nothing();
     }
     let mut system = reduce(p, &layout, 0.0).matrix;
-    let gauge = if p.priors.is_empty() { gauge_directions(p, &layout, &free) } else { DMatrix::zeros(layout.size(), 0) };
+    let gauge =
+        if p.priors.is_empty() { gauge_directions(p, &layout, &free) } else { DMatrix::zeros(layout.size(), 0) };
     for row in 0..layout.size() {
         for column in 0..=row {
             let v = gauge.row(row).dot(&gauge.row(column));

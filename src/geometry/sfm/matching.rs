@@ -1,6 +1,8 @@
 //! Brute-force matching of descriptors, and the choice of pairs of photos worth matching.
 
 use super::features::{DESCRIPTOR, DESCRIPTOR_NORM, Features};
+use super::retrieval::alike;
+use crate::scene::Cancelled;
 use rayon::prelude::*;
 
 /// Largest ratio of the distance to the nearest and to the second nearest descriptor (Lowe 2004, section 7.1).
@@ -14,6 +16,10 @@ const BLOCK: usize = 4;
 const PREVIEW: usize = 320;
 /// Matches among those below which a pair is not matched in full.
 const PREVIEW_MATCHES: usize = 5;
+/// Photos that look most like one and are tried with it; fewer photos are all tried.
+const TRIED: usize = 48;
+/// Pairs tried between two reports of progress.
+const TICK: usize = 256;
 /// Photos before and after each that are always matched with it: captures are mostly sequences.
 const SEQUENCE: usize = 3;
 
@@ -77,30 +83,38 @@ pub(super) fn match_features(a: &Features, b: &Features, limit: usize) -> Vec<(u
 }
 
 /// Pairs `(i, j)`, `i < j`, worth matching in full: neighbours in the sequence, and for each photo up to `partners` others
-/// that agree best on their largest features.
+/// that agree best on their largest features. Of many photos only those that look most alike are tried, so that cost grows
+/// with their number, not with its square.
 pub(super) fn choose_pairs(
     features: &[Features],
     partners: usize,
-    tick: &(dyn Fn(usize, usize) -> Result<(), crate::scene::Cancelled> + Sync),
-) -> Result<Vec<(usize, usize)>, crate::scene::Cancelled> {
+    tick: &(dyn Fn(usize, usize) -> Result<(), Cancelled> + Sync),
+) -> Result<Vec<(usize, usize)>, Cancelled> {
     let n = features.len();
-    let mut agree = vec![vec![0usize; n]; n];
-    for i in 0..n {
-        tick(i, n)?;
-        let row: Vec<usize> =
-            (i + 1..n).into_par_iter().map(|j| match_features(&features[i], &features[j], PREVIEW).len()).collect();
-        for (k, count) in row.into_iter().enumerate() {
-            (agree[i][i + 1 + k], agree[i + 1 + k][i]) = (count, count);
+    let alike = if n > TRIED + 1 { alike(features, TRIED) } else { (0..n).map(|_| (0..n).collect()).collect() };
+    let near = |i: usize| (i.saturating_sub(SEQUENCE)..(i + SEQUENCE + 1).min(n)).filter(move |j| *j != i);
+    let ordered = |i: usize, j: usize| (i.min(j), i.max(j));
+    let mut tried: Vec<(usize, usize)> =
+        (0..n).flat_map(|i| alike[i].iter().filter(move |j| **j != i).map(move |j| ordered(i, *j))).collect();
+    tried.sort_unstable();
+    tried.dedup();
+    let mut agree: Vec<Vec<(usize, usize)>> = vec![Vec::new(); n];
+    for (k, chunk) in tried.chunks(TICK).enumerate() {
+        tick(k * TICK, tried.len())?;
+        let counts: Vec<usize> =
+            chunk.par_iter().map(|(i, j)| match_features(&features[*i], &features[*j], PREVIEW).len()).collect();
+        for ((i, j), count) in chunk.iter().zip(counts).filter(|(_, count)| *count >= PREVIEW_MATCHES) {
+            agree[*i].push((count, *j));
+            agree[*j].push((count, *i));
         }
     }
-    let mut wanted = vec![vec![false; n]; n];
-    for i in 0..n {
-        let mut others: Vec<usize> = (0..n).filter(|j| *j != i && agree[i][*j] >= PREVIEW_MATCHES).collect();
-        others.sort_by_key(|j| (std::cmp::Reverse(agree[i][*j]), *j));
-        let near = (i.saturating_sub(SEQUENCE)..(i + SEQUENCE + 1).min(n)).filter(|j| *j != i);
-        for j in others.into_iter().take(partners).chain(near) {
-            wanted[i.min(j)][i.max(j)] = true;
-        }
+    let mut wanted: Vec<(usize, usize)> = Vec::new();
+    for (i, others) in agree.iter_mut().enumerate() {
+        others.sort_by_key(|(count, j)| (std::cmp::Reverse(*count), *j));
+        wanted.extend(others.iter().take(partners).map(|(_, j)| ordered(i, *j)));
+        wanted.extend(near(i).map(|j| ordered(i, j)));
     }
-    Ok((0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).filter(|(i, j)| wanted[*i][*j]).collect())
+    wanted.sort_unstable();
+    wanted.dedup();
+    Ok(wanted)
 }

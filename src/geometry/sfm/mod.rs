@@ -20,6 +20,7 @@ mod p3p;
 mod pnp;
 mod posed;
 mod ransac;
+mod retrieval;
 mod scale_space;
 #[cfg(test)]
 mod tests;

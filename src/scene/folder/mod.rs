@@ -6,6 +6,8 @@ mod mesh_ply;
 #[cfg(test)]
 mod tests;
 
+pub use colmap::{Model, ModelImage, is_model, read_model};
+
 use super::{DepthMap, FrameMasks, Instances, Sparse, TriMesh};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

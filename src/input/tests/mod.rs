@@ -1,3 +1,6 @@
+mod damaged;
+mod layouts;
+
 use super::*;
 use crate::scene::Quiet;
 use crate::scene::folder::SceneFolder;

@@ -1,6 +1,6 @@
 //! A COLMAP project: photos and a sparse model, text or binary, with any of its camera models.
 
-use super::found::{Found, Given, Item, left_out, own_stems, stem_of};
+use super::found::{Found, Given, Item, TWO_PHOTOS, left_out, own_stems, stem_of};
 use super::{InputError, list, malformed};
 use crate::scene::folder::{Model, is_model, read_model};
 use std::collections::BTreeSet;
@@ -50,7 +50,7 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     left_out(&missing, &what, &mut warnings);
     items.sort_by(|a, b| list::natural(&a.path.to_string_lossy(), &b.path.to_string_lossy()));
     unregistered(&root, &items, &mut warnings);
-    Ok(Found { items: own_stems(items, &root, &mut warnings), metric: false, warnings })
+    Ok(Found { items: own_stems(items, &root, &mut warnings), metric: false, least_photos: TWO_PHOTOS, warnings })
 }
 
 /// The model with the most photos; the others are named.

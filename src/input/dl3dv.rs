@@ -1,7 +1,7 @@
 //! DL3DV as Holi-Spatial takes it: `dense/cam/STEM.npz` (`intrinsic` 3x3, `pose` 4x4 camera-to-world, OpenCV axes) and
 //! `dense/rgb/`. Its scale is that of structure from motion.
 
-use super::found::{Found, Given, Item, PHOTO, files_in, left_out, stored_size};
+use super::found::{Found, Given, Item, PHOTO, TWO_PHOTOS, files_in, left_out, stored_size};
 use super::{InputError, list, malformed, npy, poses, read_bytes};
 use crate::scene::{Intrinsics, Lens};
 use nalgebra::Isometry3;
@@ -32,7 +32,7 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     }
     left_out(&without, &format!("photos have no camera in {}", dense.join("cam").display()), &mut warnings);
     items.sort_by(|a, b| list::natural(&a.stem, &b.stem));
-    Ok(Found { items, metric: false, warnings })
+    Ok(Found { items, metric: false, least_photos: TWO_PHOTOS, warnings })
 }
 
 fn camera(path: &Path, (width, height): (u32, u32)) -> Result<(Intrinsics, Isometry3<f64>), InputError> {

@@ -1,6 +1,6 @@
 //! A folder of photos, with or without `poses.json` or `intrinsics.json`.
 
-use super::found::{Found, Given, Item};
+use super::found::{Found, Given, Item, TWO_PHOTOS};
 use super::list::{self, Listing};
 use super::poses::{self, PosesFile};
 use super::{InputError, malformed};
@@ -44,7 +44,7 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
         path: photo.path,
         stem: photo.stem,
     });
-    Ok(Found { items: items.collect(), metric: poses.is_some(), warnings })
+    Ok(Found { items: items.collect(), metric: poses.is_some(), least_photos: TWO_PHOTOS, warnings })
 }
 
 /// Keeps the photos that `poses.json` gives a pose for, and says which it does not, and which it names in vain.

@@ -44,6 +44,8 @@ pub(super) struct Found {
     pub(super) items: Vec<Item>,
     /// Whether poses are in metres.
     pub(super) metric: bool,
+    /// Photos that are needed for anything to be done.
+    pub(super) least_photos: usize,
     pub(super) warnings: Vec<String>,
 }
 
@@ -99,6 +101,9 @@ pub(super) fn files_in(folder: &Path, ends: &[&str]) -> Result<BTreeMap<String, 
     }
     Ok(out)
 }
+
+/// Photos that structure from motion needs.
+pub(super) const TWO_PHOTOS: usize = 2;
 
 /// Extensions of photos.
 pub(super) const PHOTO: [&str; 3] = ["jpg", "jpeg", "png"];

@@ -7,6 +7,7 @@ pub(crate) mod depth_file;
 mod dl3dv;
 mod folder;
 mod found;
+mod holi;
 mod list;
 mod npy;
 mod photo;
@@ -18,6 +19,7 @@ mod transforms;
 mod tum;
 
 pub use copy::copy_images;
+pub use holi::{HoliObject, HoliResult};
 pub use photo::decode_photo;
 
 use crate::scene::folder::FolderError;
@@ -90,9 +92,10 @@ struct Reader {
     read: fn(&Path) -> Result<Found, InputError>,
 }
 
-/// Layouts, the first that fits is taken. A `poses.json` says more than anything that may lie beside it, and a folder
+/// Layouts, the first that fits is taken. A result may lie in the folder of what it was made of; a `poses.json` says more than anything that may lie beside it, and a folder
 /// of nothing but photos comes last.
-const READERS: [Reader; 7] = [
+const READERS: [Reader; 8] = [
+    Reader { find: holi::is_one, read: holi::read },
     Reader { find: folder::has_poses, read: folder::read },
     Reader { find: transforms::is_one, read: transforms::read },
     Reader { find: scannet::is_one, read: scannet::read },
@@ -108,7 +111,7 @@ const READERS: [Reader; 7] = [
 ///
 /// The layout tells what it is: a folder of photos (`rgb/`, `images/` or directly in it; `intrinsics.json` is used) with
 /// or without a `poses.json`, a COLMAP project, a nerfstudio `transforms.json` (also of ScanNet++ and DL3DV), ScanNet,
-/// DL3DV, TUM RGB-D. A `depth/` beside a `poses.json` is ground truth for `eval`, not a sensor's, and is not read.
+/// DL3DV, TUM RGB-D; a Holi-Spatial result ([`HoliResult`]) may have no photos. A `depth/` beside a `poses.json` is ground truth for `eval`, not a sensor's, and is not read.
 ///
 /// Where no intrinsics are given they come from EXIF, else they are a guess. Where poses are given, the photos that have
 /// one are the capture. What was left out, and why, is in [`Capture::warnings`] (and not told to `job`, which only sees
@@ -118,9 +121,9 @@ pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capt
         return Err(InputError::Missing(input.into()));
     }
     let reader = READERS.iter().find(|r| (r.find)(input)).unwrap_or(&READERS[READERS.len() - 1]);
-    let Found { items, metric, mut warnings } = (reader.read)(input)?;
+    let Found { items, metric, least_photos, mut warnings } = (reader.read)(input)?;
     let items = spread(items, max_frames);
-    enough(input, items.len(), &warnings)?;
+    enough(input, items.len(), least_photos, &warnings)?;
     let decoded = decode_all(&items, job)?;
 
     let (mut frames, mut all_known) = (Vec::new(), true);
@@ -144,7 +147,7 @@ pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capt
             path: item.path,
         });
     }
-    enough(input, frames.len(), &warnings)?;
+    enough(input, frames.len(), least_photos, &warnings)?;
     Ok(Capture {
         name: name_of(input),
         source: input.to_path_buf(),
@@ -166,13 +169,13 @@ fn spread<T>(photos: Vec<T>, max: Option<u32>) -> Vec<T> {
     taken.map(|(_, photo)| photo).collect()
 }
 
-fn enough(path: &Path, photos: usize, warnings: &[String]) -> Result<(), InputError> {
+fn enough(path: &Path, photos: usize, least: usize, warnings: &[String]) -> Result<(), InputError> {
     let left = warnings.iter().find(|w| w.starts_with("left out"));
     let hint = left.map(|w| format!(" that can be used ({w})")).unwrap_or_default();
     match photos {
+        n if n >= least => Ok(()),
         0 => Err(InputError::NoPhotos { path: path.to_path_buf(), hint }),
-        1 => Err(InputError::OnePhoto { path: path.to_path_buf(), hint }),
-        _ => Ok(()),
+        _ => Err(InputError::OnePhoto { path: path.to_path_buf(), hint }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! ScanNet (Dai et al. 2017) as its reader exports it: `color/`, `pose/STEM.txt` (camera-to-world, metres),
 //! `intrinsic/`, `depth/STEM.png` (millimetres).
 
-use super::found::{Found, Given, Item, PHOTO, SensorFile, files_in, left_out, stored_size};
+use super::found::{Found, Given, Item, PHOTO, SensorFile, TWO_PHOTOS, files_in, left_out, stored_size};
 use super::{InputError, list, malformed, poses, read_text};
 use crate::scene::{Intrinsics, Lens};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     left_out(&no_pose, &format!("photos have no pose in {}", at.display()), &mut warnings);
     left_out(&bad, &format!("poses in {} are not finite, or no poses", at.display()), &mut warnings);
     items.sort_by(|a, b| list::natural(&a.stem, &b.stem));
-    Ok(Found { items, metric: true, warnings })
+    Ok(Found { items, metric: true, least_photos: TWO_PHOTOS, warnings })
 }
 
 fn color_camera(from: PathBuf, size: (u32, u32)) -> Result<Given, InputError> {

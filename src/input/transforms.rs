@@ -1,7 +1,7 @@
 //! `transforms.json` of nerfstudio and instant-ngp, also as ScanNet++ and DL3DV use it: camera-to-world with OpenGL axes
 //! (x right, y up, looking along -z).
 
-use super::found::{Found, Given, Item, PHOTO, SensorFile, left_out, own_stems, stem_of, stored_size};
+use super::found::{Found, Given, Item, PHOTO, SensorFile, TWO_PHOTOS, left_out, own_stems, stem_of, stored_size};
 use super::{InputError, list, malformed, poses};
 use crate::scene::{Intrinsics, Lens};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
@@ -72,7 +72,7 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     items.sort_by(|a, b| list::natural(&a.path.to_string_lossy(), &b.path.to_string_lossy()));
     let mut seen = std::collections::BTreeSet::new();
     items.retain(|i| seen.insert(i.path.clone()));
-    Ok(Found { items: own_stems(items, &file.roots[0], &mut warnings), metric, warnings })
+    Ok(Found { items: own_stems(items, &file.roots[0], &mut warnings), metric, least_photos: TWO_PHOTOS, warnings })
 }
 
 fn parent(path: &Path) -> PathBuf {

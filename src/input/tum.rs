@@ -1,6 +1,6 @@
 //! TUM RGB-D (Sturm et al. 2012): `rgb.txt`, `depth.txt` and `groundtruth.txt`, matched by time.
 
-use super::found::{Found, Given, Item, SensorFile, left_out, stem_of};
+use super::found::{Found, Given, Item, SensorFile, TWO_PHOTOS, left_out, stem_of};
 use super::{InputError, malformed, poses, read_text};
 use crate::scene::{Intrinsics, Lens};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
@@ -123,5 +123,5 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     );
     let mut seen = std::collections::BTreeSet::new();
     items.retain(|i| seen.insert(i.stem.clone()));
-    Ok(Found { items, metric: poses.is_some(), warnings })
+    Ok(Found { items, metric: poses.is_some(), least_photos: TWO_PHOTOS, warnings })
 }

@@ -1,4 +1,5 @@
 mod damaged;
+mod holi;
 mod layouts;
 
 use super::*;

@@ -287,6 +287,11 @@ pub fn read_depth_png(path: &Path) -> Result<DepthMap, FolderError> {
     depth_png::decode(path, &read_bytes(path)?)
 }
 
+/// Reads a triangle mesh from a PLY, wherever it lies.
+pub fn read_mesh_ply(path: &Path) -> Result<TriMesh, FolderError> {
+    mesh_ply::decode(path, &read_bytes(path)?)
+}
+
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> FolderError {
     move |source| FolderError::Io { action, path: path.to_path_buf(), source }
 }

@@ -7,6 +7,8 @@ pub(crate) mod depth_file;
 mod dl3dv;
 mod folder;
 mod found;
+#[doc(hidden)]
+pub mod fuzz;
 mod holi;
 mod list;
 mod npy;

@@ -1,6 +1,6 @@
 //! `poses.json` and `intrinsics.json`, as `shared/CONTRACT.md` lays them out.
 
-use super::{InputError, malformed};
+use super::{InputError, malformed, read_text};
 use crate::scene::Intrinsics;
 use nalgebra::{Isometry3, Matrix3, Rotation3, Translation3, UnitQuaternion, Vector3};
 use serde::Deserialize;
@@ -34,9 +34,12 @@ struct PosedFrame {
 
 /// Reads JSON, with NaN and Infinity of Python as null.
 pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, InputError> {
-    let text = std::fs::read(path).map_err(|source| InputError::Io { path: path.into(), source })?;
-    let text = String::from_utf8(text).map_err(|_| malformed(path, "it is not UTF-8 text"))?;
-    serde_json::from_str(&without_nan(&text)).map_err(|e| malformed(path, e))
+    parse_json(&read_text(path)?).map_err(|e| malformed(path, e))
+}
+
+/// See [`read_json`].
+pub(super) fn parse_json(text: &str) -> serde_json::Result<serde_json::Value> {
+    serde_json::from_str(&without_nan(text))
 }
 
 /// Python writes NaN and Infinity, which are not JSON: outside of strings they become null, and one bad number does not

@@ -75,6 +75,20 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     Ok(Found { items: own_stems(items, &file.roots[0], &mut warnings), metric, least_photos: TWO_PHOTOS, warnings })
 }
 
+/// Everything of a file that is looked at before its photos are, for the fuzzer.
+pub(super) fn parsed(value: Value) -> Result<usize, InputError> {
+    let nowhere = PathBuf::from("transforms.json");
+    let file = File { value, roots: [nowhere.clone(), nowhere.clone()], path: nowhere.clone() };
+    let original = file.original_frame()?;
+    let mut poses = 0;
+    for frame in file.value.get("frames").and_then(Value::as_array).into_iter().flatten() {
+        file.camera(frame, &nowhere)?;
+        let c2w = poses::rigid_json(frame.get("transform_matrix").unwrap_or(&Value::Null));
+        poses += usize::from(c2w.is_ok_and(|c2w| original.pose(&opencv(&c2w)).rotation.coords.norm() > 0.5));
+    }
+    Ok(poses)
+}
+
 fn parent(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("")).to_path_buf()
 }

@@ -60,10 +60,10 @@ fn pose_at(poses: &[(f64, Isometry3<f64>)], time: f64) -> Option<Isometry3<f64>>
     }
 }
 
-fn trajectory(path: &Path) -> Result<Vec<(f64, Isometry3<f64>)>, InputError> {
-    let text = read_text(path)?;
+/// The poses of a `groundtruth.txt` in order of time.
+pub(super) fn trajectory(path: &Path, text: &str) -> Result<Vec<(f64, Isometry3<f64>)>, InputError> {
     let mut out = Vec::new();
-    for (time, rest) in timed(path, &text)? {
+    for (time, rest) in timed(path, text)? {
         let numbers: Vec<f64> = rest.split_whitespace().map_while(|w| w.parse().ok()).collect();
         let [x, y, z, qx, qy, qz, qw] = numbers[..] else {
             return Err(malformed(path, format!("the line of time {time} is not tx ty tz qx qy qz qw")));
@@ -100,7 +100,8 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     let depth = if at("depth.txt").is_file() { read_text(&at("depth.txt"))? } else { String::new() };
     let depths: Vec<(f64, PathBuf)> =
         timed(&at("depth.txt"), &depth)?.into_iter().map(|(t, name)| (t, at(name))).filter(|d| d.1.is_file()).collect();
-    let poses = if at("groundtruth.txt").is_file() { Some(trajectory(&at("groundtruth.txt"))?) } else { None };
+    let truth = at("groundtruth.txt");
+    let poses = if truth.is_file() { Some(trajectory(&truth, &read_text(&truth)?)?) } else { None };
     let (mut items, mut missing, mut no_pose, mut warnings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (time, name) in timed(&at("rgb.txt"), &rgb)? {
         let path = at(name);

@@ -108,3 +108,30 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// Any bytes, and whole files with some of them changed, through the doors that the fuzzer uses.
+    #[test]
+    fn any_bytes(seed in any::<u64>(), bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let both = |form: &str| ["cameras", "images"].map(|n| fixture(&format!("colmap_{form}/{n}.{form}"))).concat();
+        let transforms = br#"{"fl_x": 60, "w": 64, "h": 48, "k1": 0.1, "applied_scale": 2, "frames": [{"file_path": "a",
+            "transform_matrix": [[1, 0, 0, 0.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}]}"#;
+        let doors: [(fn(&[u8]), Vec<u8>); 8] = [
+            (fuzz::colmap, both("bin")),
+            (fuzz::colmap, both("txt")),
+            (fuzz::transforms, transforms.to_vec()),
+            (fuzz::tum, b"1 0 0 0 0 0 0 1\n2 0 0 1 0 0 0 1\n".to_vec()),
+            (fuzz::npy, fixture("fortran.npy")),
+            (fuzz::npz, fixture("packed.npz")),
+            (fuzz::exr, fixture("half.exr")),
+            (fuzz::depth_png, fixture("depth.png")),
+        ];
+        for (door, whole) in doors {
+            door(&bytes);
+            door(&damaged(&mut rng, whole));
+        }
+    }
+}

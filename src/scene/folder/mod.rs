@@ -6,7 +6,7 @@ mod mesh_ply;
 #[cfg(test)]
 mod tests;
 
-pub use colmap::{Model, ModelImage, is_model, read_model};
+pub use colmap::{Model, ModelImage, is_model, model_of, read_model};
 
 use super::{DepthMap, FrameMasks, Instances, Sparse, TriMesh};
 use serde::de::DeserializeOwned;

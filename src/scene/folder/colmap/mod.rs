@@ -121,13 +121,20 @@ pub fn is_model(folder: &Path) -> bool {
 pub fn read_model(folder: &Path) -> Result<Model, FolderError> {
     let binary = ["cameras.bin", "images.bin"].iter().all(|n| folder.join(n).is_file());
     let file = |name: &str| folder.join(format!("{name}.{}", if binary { "bin" } else { "txt" }));
-    let (at, path) = (file("cameras"), file("images"));
+    let [cameras, images] = [file("cameras"), file("images")];
+    let bytes = [read_bytes(&cameras)?, read_bytes(&images)?];
+    model_of([&cameras, &images], [&bytes[0], &bytes[1]], binary)
+}
+
+/// The model in the bytes of its files of cameras and of images; `paths` is what errors name.
+pub fn model_of(paths: [&Path; 2], bytes: [&[u8]; 2], binary: bool) -> Result<Model, FolderError> {
     let (cameras, images) = if binary {
-        (binary::cameras(&at, &read_bytes(&at)?)?, binary::images(&path, &read_bytes(&path)?)?)
+        (binary::cameras(paths[0], bytes[0])?, binary::images(paths[1], bytes[1])?)
     } else {
-        (text::cameras(&at, &read_text(&at)?)?, text::images(&path, &read_text(&path)?)?)
+        let text = |i: usize| std::str::from_utf8(bytes[i]).map_err(|_| malformed(paths[i], "it is not UTF-8 text"));
+        (text::cameras(paths[0], text(0)?)?, text::images(paths[1], text(1)?)?)
     };
-    let model = Model { path, cameras, images };
+    let model = Model { path: paths[1].to_path_buf(), cameras, images };
     model.check().map(|()| model)
 }
 

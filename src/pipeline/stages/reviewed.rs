@@ -46,7 +46,7 @@ fn make(
             bench.meta.units = "metres".into();
             bench.meta.scale_source = "taken for metres: the result names no unit".into();
             bench.meta.world_from_input = matrix(&Similarity::identity());
-            let sparse = Sparse { cameras: cameras(capture), points: Vec::new() };
+            let sparse = Sparse { cameras: cameras(capture), ..Sparse::default() };
             bench.folder.write_sparse(names, &sparse)?;
             bench.publish(|live| live.sparse.store(Some(Arc::new(sparse))));
         }

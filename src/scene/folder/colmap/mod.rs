@@ -175,5 +175,5 @@ pub(super) fn read(folder: &Path, names: &[String]) -> Result<Sparse, FolderErro
     }
     let path = folder.join("points3D.txt");
     let points = text::points(&path, &read_text(&path)?, &model.images, &frame_of)?;
-    Ok(Sparse { cameras, points })
+    Ok(Sparse { cameras, points, ..Sparse::default() })
 }

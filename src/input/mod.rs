@@ -88,14 +88,14 @@ pub enum InputError {
     Cancelled(#[from] Cancelled),
 }
 
-/// A layout that is read: what it is called, whether a folder or file is one, and how it is read.
+/// A layout that is read: whether a folder or file is one, and how it is read.
 struct Reader {
     find: fn(&Path) -> bool,
     read: fn(&Path) -> Result<Found, InputError>,
 }
 
-/// Layouts, the first that fits is taken. A result may lie in the folder of what it was made of; a `poses.json` says more than anything that may lie beside it, and a folder
-/// of nothing but photos comes last.
+/// Layouts, the first that fits is taken. A result may lie in the folder of what it was made of; a `poses.json` says
+/// more than anything that may lie beside it, and a folder of nothing but photos comes last.
 const READERS: [Reader; 8] = [
     Reader { find: holi::is_one, read: holi::read },
     Reader { find: folder::has_poses, read: folder::read },
@@ -113,7 +113,8 @@ const READERS: [Reader; 8] = [
 ///
 /// The layout tells what it is: a folder of photos (`rgb/`, `images/` or directly in it; `intrinsics.json` is used) with
 /// or without a `poses.json`, a COLMAP project, a nerfstudio `transforms.json` (also of ScanNet++ and DL3DV), ScanNet,
-/// DL3DV, TUM RGB-D; a Holi-Spatial result ([`HoliResult`]) may have no photos. A `depth/` beside a `poses.json` is ground truth for `eval`, not a sensor's, and is not read.
+/// DL3DV, TUM RGB-D; a Holi-Spatial result ([`HoliResult`]), which may have no photos. A `depth/` beside a `poses.json`
+/// is ground truth for `eval`, not a sensor's, and is not read.
 ///
 /// Where no intrinsics are given they come from EXIF, else they are a guess. Where poses are given, the photos that have
 /// one are the capture. What was left out, and why, is in [`Capture::warnings`] (and not told to `job`, which only sees

@@ -182,10 +182,11 @@ fn enough(path: &Path, photos: usize, least: usize, warnings: &[String]) -> Resu
     }
 }
 
-/// Name of the folder, also for "." and "..", and for a file in it.
+/// Name of the folder, also for "." and "..", and for a JSON file in it.
 fn name_of(input: &Path) -> String {
     let full = std::fs::canonicalize(input).unwrap_or_else(|_| input.to_path_buf());
-    let folder = if full.is_file() { full.parent().unwrap_or(&full) } else { &full };
+    let json = full.is_file() && full.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    let folder = if json { full.parent().unwrap_or(&full) } else { &full };
     folder.file_name().map_or_else(|| "scene".into(), |n| n.to_string_lossy().into_owned())
 }
 

@@ -256,6 +256,7 @@ fn absurd_intrinsics_are_refused_and_named() {
         let before = files(dir.path());
         holoscope!["run", &input, "--out", dir.path().join("scene")].fails(&["intrinsics.json"]);
         assert_same(&before, &files(dir.path()), text);
+        assert!(!dir.path().join("scene").exists(), "a refused input leaves no folder");
     }
 }
 

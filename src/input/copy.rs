@@ -1,16 +1,15 @@
 //! Photos into the scene folder.
 
-use super::{InputError, photo};
+use super::InputError;
 use crate::scene::folder::{SceneFolder, write_atomic};
 use crate::scene::{Capture, Frame, Job};
 use image::codecs::jpeg::JpegEncoder;
-use image::metadata::Orientation;
 use image::{ImageEncoder, ImageFormat};
 use rayon::prelude::*;
 use std::io::Cursor;
 
 /// Puts the photos into `images/` of the scene folder and returns their file names, in the order of the frames. A photo
-/// whose pixels are used as they are is copied byte for byte; one that was turned or scaled is written anew, PNG as PNG,
+/// whose pixels are used as they are is copied byte for byte; one that was turned, scaled or undistorted is written anew, PNG as PNG,
 /// JPEG with quality 95, without metadata, so that nobody turns it twice.
 pub fn copy_images(capture: &Capture, folder: &SceneFolder, job: &dyn Job) -> Result<Vec<String>, InputError> {
     let mut names = Vec::with_capacity(capture.frames.len());
@@ -25,10 +24,9 @@ pub fn copy_images(capture: &Capture, folder: &SceneFolder, job: &dyn Job) -> Re
 
 fn copy(frame: &Frame, folder: &SceneFolder) -> Result<String, InputError> {
     let path = &frame.path;
-    let name = path.file_name().map_or_else(|| format!("{}.png", frame.stem), |n| n.to_string_lossy().into_owned());
-    let bytes = std::fs::read(path).map_err(|source| InputError::Io { path: path.clone(), source })?;
-    let header = photo::header(path, &bytes)?;
-    if header.orientation == Orientation::NoTransforms && header.stored == frame.image.dimensions() {
+    let name = frame.file_name();
+    if frame.as_stored {
+        let bytes = std::fs::read(path).map_err(|source| InputError::Io { path: path.clone(), source })?;
         write_atomic(&folder.image_path(&name), &bytes)?;
         return Ok(name);
     }

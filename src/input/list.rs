@@ -15,8 +15,6 @@ pub(super) struct Photo {
 /// The photos of an input.
 #[derive(Debug)]
 pub(super) struct Listing {
-    /// Where they lie.
-    pub(super) folder: PathBuf,
     /// In natural order of file names.
     pub(super) photos: Vec<Photo>,
     /// What was left out.
@@ -59,22 +57,21 @@ pub(super) fn photos(input: &Path) -> Result<Listing, InputError> {
         if !left.is_empty() {
             warnings.push(format!("left out in {}: {} (JPEG and PNG are read)", folder.display(), some_of(&left)));
         }
-        for made in ["sparse", "transforms.json", "pose"] {
-            if input.join(made).exists() && !input.join("poses.json").exists() {
-                let at = input.join(made);
-                warnings.push(format!("{} is not read in this version: poses come from the photos", at.display()));
-            }
-        }
         let photos = distinct(&folder, names, &mut warnings);
-        return Ok(Listing { folder, photos, warnings });
+        return Ok(Listing { photos, warnings });
     }
     let hint =
         if others.is_empty() { String::new() } else { format!(" that this version reads ({})", some_of(&others)) };
     Err(InputError::NoPhotos { path: input.into(), hint })
 }
 
+/// File names of the photos that lie directly in a folder, in natural order.
+pub(super) fn photos_directly_in(folder: &Path) -> Result<Vec<String>, InputError> {
+    names_in(folder).map(|(photos, _)| photos)
+}
+
 /// A few names of many.
-fn some_of(names: &[String]) -> String {
+pub(super) fn some_of(names: &[String]) -> String {
     let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
     format!("{}{more}", names[..names.len().min(3)].join(", "))
 }

@@ -1,21 +1,33 @@
-//! Photos and posed folders in: frames, intrinsics, and what came with them.
+//! Photos and what other programs and sensors say of them in: frames, cameras, poses, depth.
 
+mod colmap;
 mod copy;
+mod decode;
+pub(crate) mod depth_file;
+mod dl3dv;
+mod folder;
+mod found;
+#[doc(hidden)]
+pub mod fuzz;
+mod holi;
 mod list;
+mod npy;
 mod photo;
 pub(crate) mod poses;
+mod scannet;
 #[cfg(test)]
 mod tests;
+mod transforms;
+mod tum;
 
 pub use copy::copy_images;
+pub use holi::{HoliObject, HoliResult};
 pub use photo::decode_photo;
 
 use crate::scene::folder::FolderError;
 use crate::scene::{Cancelled, Capture, Frame, Intrinsics, Job};
-use list::Listing;
-use photo::Photo;
-use poses::PosesFile;
-use rayon::prelude::*;
+use decode::{Decoded, decode_all};
+use found::Found;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,93 +88,77 @@ pub enum InputError {
     Cancelled(#[from] Cancelled),
 }
 
-/// Reads a folder of photos (JPEG or PNG; in `rgb/`, in `images/` or directly in it), upright and at most [`MAX_SIDE`]
-/// pixels long, in natural order of their names. Of more than `max_frames` photos, as many are taken, evenly spread.
+/// A layout that is read: whether a folder or file is one, and how it is read.
+struct Reader {
+    find: fn(&Path) -> bool,
+    read: fn(&Path) -> Result<Found, InputError>,
+}
+
+/// Layouts, the first that fits is taken. A result may lie in the folder of what it was made of; a `poses.json` says
+/// more than anything that may lie beside it, and a folder of nothing but photos comes last.
+const READERS: [Reader; 8] = [
+    Reader { find: holi::is_one, read: holi::read },
+    Reader { find: folder::has_poses, read: folder::read },
+    Reader { find: transforms::is_one, read: transforms::read },
+    Reader { find: scannet::is_one, read: scannet::read },
+    Reader { find: dl3dv::is_one, read: dl3dv::read },
+    Reader { find: tum::is_one, read: tum::read },
+    Reader { find: colmap::is_one, read: colmap::read },
+    Reader { find: |_| true, read: folder::read },
+];
+
+/// Reads an input: upright photos (JPEG or PNG) of pinhole cameras, at most [`MAX_SIDE`] pixels long, with what is known
+/// of their cameras, poses (camera-to-world, OpenCV axes) and depth. Of more than `max_frames` photos, as many are
+/// taken, evenly spread.
 ///
-/// Intrinsics come from `poses.json` or `intrinsics.json` in the folder or beside the photos, else from EXIF, else
-/// they are a guess. With a `poses.json` (given camera-to-world poses, metres) the photos that it names are the
-/// capture. What was left out, and why, is in [`Capture::warnings`] (and not told to `job`, which only sees progress).
+/// The layout tells what it is: a folder of photos (`rgb/`, `images/` or directly in it; `intrinsics.json` is used) with
+/// or without a `poses.json`, a COLMAP project, a nerfstudio `transforms.json` (also of ScanNet++ and DL3DV), ScanNet,
+/// DL3DV, TUM RGB-D; a Holi-Spatial result ([`HoliResult`]), which may have no photos. A `depth/` beside a `poses.json`
+/// is ground truth for `eval`, not a sensor's, and is not read.
+///
+/// Where no intrinsics are given they come from EXIF, else they are a guess. Where poses are given, the photos that have
+/// one are the capture. What was left out, and why, is in [`Capture::warnings`] (and not told to `job`, which only sees
+/// progress).
 pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capture, InputError> {
-    let Listing { folder, mut photos, mut warnings } = list::photos(input)?;
-    let beside = |name: &str| [input, &folder].map(|f| f.join(name)).into_iter().find(|p| p.is_file());
-    let poses = beside("poses.json").map(|p| poses::read(&p)).transpose()?;
-    let given = match &poses {
-        Some(p) => Some((p.path.clone(), p.intrinsics)),
-        None => {
-            beside("intrinsics.json").map(|p| Ok::<_, InputError>((p.clone(), poses::intrinsics(&p)?))).transpose()?
-        }
-    };
-    if let Some(p) = &poses {
-        photos = with_poses(p, photos, &mut warnings)?;
+    if !input.exists() {
+        return Err(InputError::Missing(input.into()));
     }
-    let photos = spread(photos, max_frames);
-    enough(input, photos.len(), &warnings)?;
-    let decoded = decode_all(&photos, poses.is_some(), job)?;
+    let reader = READERS.iter().find(|r| (r.find)(input)).unwrap_or(&READERS[READERS.len() - 1]);
+    let Found { items, metric, least_photos, mut warnings } = (reader.read)(input)?;
+    let items = spread(items, max_frames);
+    enough(input, items.len(), least_photos, &warnings)?;
+    let decoded = decode_all(&items, job)?;
 
     let (mut frames, mut all_known) = (Vec::new(), true);
-    for (listed, photo) in photos.into_iter().zip(decoded) {
-        let photo = match photo {
-            Ok(photo) => photo,
+    for (item, decoded) in items.into_iter().zip(decoded) {
+        let Decoded { photo, given, depth, warning } = match decoded {
+            Ok(decoded) => decoded,
             Err(e) => {
                 warnings.push(format!("left out: {e}"));
                 continue;
             }
         };
-        let fitted = given.as_ref().and_then(|(_, k)| photo.fit(k));
-        if let (None, Some((path, k))) = (fitted, &given) {
-            let (w, h) = photo.stored;
-            warnings.push(format!(
-                "{} is {w} x {h}, {} is for {} x {}: its camera is guessed",
-                listed.path.display(),
-                path.display(),
-                k.width,
-                k.height
-            ));
-        }
-        all_known &= fitted.is_some();
-        let intrinsics = fitted.or(photo.exif_intrinsics).unwrap_or_else(|| photo.guess());
-        let given_c2w = poses.as_ref().and_then(|p| p.c2w.get(&listed.stem)).map(|c2w| c2w * photo.turn());
+        warnings.extend(warning);
+        all_known &= given.is_some();
         frames.push(Frame {
-            stem: listed.stem,
-            path: listed.path,
+            intrinsics: given.or(photo.exif_intrinsics).unwrap_or_else(|| photo.guess()),
+            given_c2w: item.c2w.map(|c2w| c2w * photo.turn()),
+            sensor_depth: depth.map(Arc::new),
+            as_stored: photo.as_stored,
             image: Arc::new(photo.image),
-            intrinsics,
-            given_c2w,
+            stem: item.stem,
+            path: item.path,
         });
     }
-    enough(input, frames.len(), &warnings)?;
+    enough(input, frames.len(), least_photos, &warnings)?;
     Ok(Capture {
         name: name_of(input),
         source: input.to_path_buf(),
         frames,
-        intrinsics_known: given.is_some() && all_known,
-        metric: poses.is_some(),
+        intrinsics_known: all_known,
+        metric,
         warnings,
     })
-}
-
-/// Keeps the photos that `poses.json` gives a pose for, and says which it does not, and which it names in vain.
-fn with_poses(
-    poses: &PosesFile,
-    photos: Vec<list::Photo>,
-    out: &mut Vec<String>,
-) -> Result<Vec<list::Photo>, InputError> {
-    out.extend(poses.warnings.iter().cloned());
-    let name = poses.path.display();
-    for stem in poses.c2w.keys().filter(|s| photos.iter().all(|p| p.stem != **s)) {
-        out.push(format!("{name} has a pose for {stem}, which has no photo"));
-    }
-    let (kept, left): (Vec<_>, Vec<_>) = photos.into_iter().partition(|p| poses.c2w.contains_key(&p.stem));
-    // A pose that cannot be used was named already.
-    let named = |stem: &str| poses.warnings.iter().any(|w| w.contains(&format!("the pose of {stem} is not used")));
-    for photo in left.iter().filter(|p| !named(&p.stem)) {
-        out.push(format!("left out: {} has no pose in {name}", photo.path.display()));
-    }
-    if kept.is_empty() {
-        let reason = "not one photo has a usable pose in it".into();
-        return Err(InputError::Malformed { path: poses.path.clone(), reason });
-    }
-    Ok(kept)
 }
 
 /// At most `max` of the photos, the first and the last among them, evenly spread.
@@ -176,38 +172,37 @@ fn spread<T>(photos: Vec<T>, max: Option<u32>) -> Vec<T> {
     taken.map(|(_, photo)| photo).collect()
 }
 
-fn enough(path: &Path, photos: usize, warnings: &[String]) -> Result<(), InputError> {
+fn enough(path: &Path, photos: usize, least: usize, warnings: &[String]) -> Result<(), InputError> {
     let left = warnings.iter().find(|w| w.starts_with("left out"));
     let hint = left.map(|w| format!(" that can be used ({w})")).unwrap_or_default();
     match photos {
+        n if n >= least => Ok(()),
         0 => Err(InputError::NoPhotos { path: path.to_path_buf(), hint }),
-        1 => Err(InputError::OnePhoto { path: path.to_path_buf(), hint }),
-        _ => Ok(()),
+        _ => Err(InputError::OnePhoto { path: path.to_path_buf(), hint }),
     }
 }
 
-/// Decodes in parallel, a few at a time, so that progress, pause and cancel come from the calling thread.
-fn decode_all(
-    photos: &[list::Photo],
-    posed: bool,
-    job: &dyn Job,
-) -> Result<Vec<Result<Photo, InputError>>, InputError> {
-    let mut out = Vec::with_capacity(photos.len());
-    for some in photos.chunks(2 * rayon::current_num_threads()) {
-        job.tick(out.len(), photos.len())?;
-        out.par_extend(some.par_iter().map(|p| Photo::read(&p.path, posed, MAX_SIDE)));
-    }
-    job.tick(out.len(), photos.len())?;
-    Ok(out)
-}
-
-/// Name of the folder, also for "." and "..".
+/// Name of the folder, also for "." and "..", and for a JSON file in it.
 fn name_of(input: &Path) -> String {
     let full = std::fs::canonicalize(input).unwrap_or_else(|_| input.to_path_buf());
-    full.file_name().map_or_else(|| "scene".into(), |n| n.to_string_lossy().into_owned())
+    let json = full.is_file() && full.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    let folder = if json { full.parent().unwrap_or(&full) } else { &full };
+    folder.file_name().map_or_else(|| "scene".into(), |n| n.to_string_lossy().into_owned())
 }
 
 /// `k` without a camera whose numbers cannot be.
 fn plausible(k: Intrinsics) -> Option<Intrinsics> {
     k.is_plausible().then_some(k)
+}
+
+fn malformed(path: &Path, reason: impl std::fmt::Display) -> InputError {
+    InputError::Malformed { path: path.into(), reason: reason.to_string() }
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, InputError> {
+    std::fs::read(path).map_err(|source| InputError::Io { path: path.into(), source })
+}
+
+fn read_text(path: &Path) -> Result<String, InputError> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| malformed(path, "it is not UTF-8 text"))
 }

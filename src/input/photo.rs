@@ -1,11 +1,11 @@
 //! One photo: pixels, orientation, and what its EXIF says of the camera.
 
-use super::{InputError, plausible};
-use crate::scene::Intrinsics;
+use super::{InputError, malformed, plausible};
+use crate::scene::{DepthMap, Intrinsics, Lens, undistorted};
 use exif::{In, Tag, Value};
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Luma, RgbImage};
 use nalgebra::{UnitQuaternion, Vector3};
 use std::f64::consts::{FRAC_PI_2, PI};
 use std::io::Cursor;
@@ -19,10 +19,14 @@ const MAX_BYTES: u64 = 512 << 20;
 
 /// A photo's pixels and what is needed to fit a camera to them.
 pub(super) struct Photo {
-    /// Upright, and scaled down where it was too long.
+    /// Upright, without distortion, and scaled down where it was too long.
     pub(super) image: RgbImage,
     /// Size as stored in the file: not turned, not scaled.
     pub(super) stored: (u32, u32),
+    /// Whether `image` is what the file holds, pixel by pixel.
+    pub(super) as_stored: bool,
+    /// The pinhole camera of the scaled photo before it was turned, where a lens was given and undone.
+    pub(super) flat: Option<Intrinsics>,
     /// How the stored pixels were turned to stand upright.
     pub(super) orientation: Orientation,
     /// The camera that EXIF tells of, for `image`.
@@ -31,18 +35,18 @@ pub(super) struct Photo {
 
 /// Decodes a photo (JPEG or PNG) and turns it upright as its EXIF says; its size is kept.
 pub fn decode_photo(path: &Path) -> Result<RgbImage, InputError> {
-    Photo::read(path, false, u32::MAX).map(|p| p.image)
+    Photo::read(path, false, u32::MAX, None).map(|p| p.image)
 }
 
 /// A file's bytes, its decoder's findings and its size: all that is known before the pixels are decoded.
-pub(super) struct Header {
-    pub(super) orientation: Orientation,
-    pub(super) stored: (u32, u32),
+struct Header {
+    orientation: Orientation,
+    stored: (u32, u32),
     exif: Option<Vec<u8>>,
 }
 
 /// Looks at a photo without decoding its pixels.
-pub(super) fn header(path: &Path, bytes: &[u8]) -> Result<Header, InputError> {
+fn header(path: &Path, bytes: &[u8]) -> Result<Header, InputError> {
     let mut decoder = decoder(path, bytes)?;
     let exif = decoder.exif_metadata().ok().flatten();
     let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
@@ -59,10 +63,6 @@ fn decoder<'a>(path: &Path, bytes: &'a [u8]) -> Result<impl ImageDecoder + 'a, I
         return Err(malformed(path, "the JPEG is cut short"));
     }
     reader.into_decoder().map_err(|e| malformed(path, e.to_string()))
-}
-
-fn malformed(path: &Path, reason: impl Into<String>) -> InputError {
-    InputError::Malformed { path: path.into(), reason: reason.into() }
 }
 
 /// Whether a JPEG has its end marker. The decoder fills a missing end with grey and does not say so.
@@ -83,9 +83,16 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
 
 impl Photo {
     /// Reads a photo. Where it comes with a pose, a mirroring orientation is not followed: no pose could say the same.
-    pub(super) fn read(path: &Path, posed: bool, max_side: u32) -> Result<Self, InputError> {
+    /// A lens, given with the camera of the stored photo at any scale, is undone.
+    pub(super) fn read(
+        path: &Path,
+        posed: bool,
+        max_side: u32,
+        lens: Option<(&Intrinsics, &Lens)>,
+    ) -> Result<Self, InputError> {
         let bytes = std::fs::read(path).map_err(|source| InputError::Io { path: path.into(), source })?;
         let Header { mut orientation, stored: (w, h), exif } = header(path, &bytes)?;
+        let stored_upright = orientation == Orientation::NoTransforms;
         if posed && is_mirrored(orientation) {
             orientation = Orientation::NoTransforms;
         }
@@ -104,25 +111,62 @@ impl Photo {
             image = image.resize_exact(side(w), side(h), FilterType::Triangle);
         }
         let (sw, sh) = (image.width(), image.height());
+        let lens = lens.filter(|(k, lens)| **lens != Lens::Pinhole && same_shape((w, h), k));
+        let flat = lens.and_then(|(k, lens)| undistorted(&image.to_rgb8(), &k.resized(sw, sh), lens));
+        let flat = flat.map(|(pixels, camera)| {
+            image = pixels.into();
+            camera
+        });
         image.apply_orientation(orientation);
         let exif_intrinsics = exif.and_then(|e| exif_camera(e, w, h)).map(|k| turned(&k.resized(sw, sh), orientation));
-        Ok(Self { image: image.into_rgb8(), stored: (w, h), orientation, exif_intrinsics })
+        let as_stored = stored_upright && flat.is_none() && (sw, sh) == (w, h);
+        Ok(Self { image: image.into_rgb8(), stored: (w, h), as_stored, flat, orientation, exif_intrinsics })
+    }
+
+    /// The camera of `image` that a given one becomes: without its lens, at the size of the photo, turned as it was;
+    /// `None` where the shape is another, or the lens cannot be undone.
+    pub(super) fn camera(&self, k: &Intrinsics, lens: &Lens) -> Option<Intrinsics> {
+        if *lens == Lens::Pinhole { self.fit(k) } else { self.flat.map(|flat| turned(&flat, self.orientation)) }
+    }
+
+    /// Size of the photo, scaled but not turned.
+    pub(super) fn unturned_size(&self) -> (u32, u32) {
+        let (w, h) = self.image.dimensions();
+        if swaps(self.orientation) { (h, w) } else { (w, h) }
+    }
+
+    /// A depth map of the photo before it was turned, turned with it.
+    pub(super) fn turned_depth(&self, map: DepthMap) -> DepthMap {
+        let turns = match self.orientation {
+            Orientation::NoTransforms => return map,
+            o => o,
+        };
+        let (w, h) = (map.width, map.height);
+        let Some(buffer) = ImageBuffer::<Luma<f32>, _>::from_raw(w, h, map.data) else {
+            return DepthMap::unknown(w, h);
+        };
+        use image::imageops::{flip_horizontal, flip_vertical, rotate90, rotate180, rotate270};
+        let out = match turns {
+            Orientation::Rotate90 => rotate90(&buffer),
+            Orientation::Rotate180 => rotate180(&buffer),
+            Orientation::Rotate270 => rotate270(&buffer),
+            Orientation::FlipHorizontal => flip_horizontal(&buffer),
+            Orientation::FlipVertical => flip_vertical(&buffer),
+            Orientation::Rotate90FlipH => flip_horizontal(&rotate90(&buffer)),
+            Orientation::Rotate270FlipH => flip_horizontal(&rotate270(&buffer)),
+            Orientation::NoTransforms => buffer,
+        };
+        DepthMap { width: out.width(), height: out.height(), data: out.into_raw() }
     }
 
     /// A camera given for the stored or for the upright photo, at any scale, as a camera of `image`; `None` where the
     /// shape is another. A square or half-turned photo's camera is taken as given for the stored one.
-    pub(super) fn fit(&self, k: &Intrinsics) -> Option<Intrinsics> {
-        let (w, h) = self.image.dimensions();
-        let (stored_w, stored_h) = if swaps(self.orientation) { (h, w) } else { (w, h) };
-        // Rounding to whole pixels changes the shape of a scaled photo by less than this.
-        let same = |a: u32, b: u32| {
-            let ratio = f64::from(a) * f64::from(k.height) / (f64::from(b) * f64::from(k.width));
-            (ratio - 1.0).abs() < 0.01
-        };
-        if same(stored_w, stored_h) {
-            Some(turned(&k.resized(stored_w, stored_h), self.orientation))
+    fn fit(&self, k: &Intrinsics) -> Option<Intrinsics> {
+        let ((w, h), stored) = (self.image.dimensions(), self.unturned_size());
+        if same_shape(stored, k) {
+            Some(turned(&k.resized(stored.0, stored.1), self.orientation))
         } else {
-            same(w, h).then(|| k.resized(w, h))
+            same_shape((w, h), k).then(|| k.resized(w, h))
         }
     }
 
@@ -141,6 +185,12 @@ impl Photo {
         };
         UnitQuaternion::from_axis_angle(&Vector3::z_axis(), angle)
     }
+}
+
+/// Whether a photo could be of a camera's size at another scale: rounding to whole pixels changes the shape by less.
+pub(super) fn same_shape((w, h): (u32, u32), k: &Intrinsics) -> bool {
+    let ratio = f64::from(w) * f64::from(k.height) / (f64::from(h) * f64::from(k.width));
+    (ratio - 1.0).abs() < 0.01
 }
 
 fn is_mirrored(o: Orientation) -> bool {

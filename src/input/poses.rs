@@ -1,6 +1,6 @@
 //! `poses.json` and `intrinsics.json`, as `shared/CONTRACT.md` lays them out.
 
-use super::InputError;
+use super::{InputError, malformed, read_text};
 use crate::scene::Intrinsics;
 use nalgebra::{Isometry3, Matrix3, Rotation3, Translation3, UnitQuaternion, Vector3};
 use serde::Deserialize;
@@ -32,15 +32,14 @@ struct PosedFrame {
     c2w: serde_json::Value,
 }
 
-fn malformed(path: &Path, reason: impl std::fmt::Display) -> InputError {
-    InputError::Malformed { path: path.into(), reason: reason.to_string() }
-}
-
 /// Reads JSON, with NaN and Infinity of Python as null.
 pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, InputError> {
-    let text = std::fs::read(path).map_err(|source| InputError::Io { path: path.into(), source })?;
-    let text = String::from_utf8(text).map_err(|_| malformed(path, "it is not UTF-8 text"))?;
-    serde_json::from_str(&without_nan(&text)).map_err(|e| malformed(path, e))
+    parse_json(&read_text(path)?).map_err(|e| malformed(path, e))
+}
+
+/// See [`read_json`].
+pub(super) fn parse_json(text: &str) -> serde_json::Result<serde_json::Value> {
+    serde_json::from_str(&without_nan(text))
 }
 
 /// Python writes NaN and Infinity, which are not JSON: outside of strings they become null, and one bad number does not
@@ -85,7 +84,7 @@ pub(crate) fn read(path: &Path) -> Result<PosesFile, InputError> {
     let (mut c2w, mut warnings) = (BTreeMap::new(), Vec::new());
     for frame in frames.frames {
         let name = stem(&frame.file);
-        match rigid(&frame.c2w) {
+        match rigid_json(&frame.c2w) {
             Err(reason) => warnings.push(format!("{}: the pose of {name} is not used: {reason}", path.display())),
             Ok(_) if c2w.contains_key(&name) => {
                 warnings.push(format!("{} has more than one pose for {name}: the first is used", path.display()));
@@ -107,22 +106,29 @@ fn stem(file: &str) -> String {
     }
 }
 
-/// A 4x4 (or 3x4) row-major matrix as a rigid motion; small drift of its rotation is taken out (nearest rotation by
-/// SVD, Arun et al. 1987).
-fn rigid(value: &serde_json::Value) -> Result<Isometry3<f64>, String> {
+/// A matrix of a JSON file as a rigid motion, see [`rigid`].
+pub(super) fn rigid_json(value: &serde_json::Value) -> Result<Isometry3<f64>, String> {
     let rows: Vec<Vec<Option<f64>>> = serde_json::from_value(value.clone()).map_err(|_| "it is not a 4x4 matrix")?;
     if !matches!(rows.len(), 3 | 4) || rows.iter().any(|r| r.len() != 4) {
         return Err("it is not a 4x4 matrix".into());
     }
-    let m: Vec<f64> = rows.concat().into_iter().flatten().filter(|v| v.is_finite()).collect();
-    if m.len() != 4 * rows.len() {
+    rigid(&rows.concat().into_iter().map(|v| v.unwrap_or(f64::NAN)).collect::<Vec<f64>>())
+}
+
+/// A 4x4 (or 3x4) row-major matrix as a rigid motion; small drift of its rotation is taken out (nearest rotation by
+/// SVD, Arun et al. 1987).
+pub(super) fn rigid(m: &[f64]) -> Result<Isometry3<f64>, String> {
+    if !matches!(m.len(), 12 | 16) {
+        return Err("it is not a 4x4 matrix".into());
+    }
+    if m.iter().any(|v| !v.is_finite()) {
         return Err("it holds a number that is not finite".into());
     }
     if m.get(12..16).is_some_and(|last| (0..4).any(|i| (last[i] - f64::from(i == 3)).abs() > 1e-6)) {
         return Err("its last row is not 0 0 0 1".into());
     }
     let r = Matrix3::from_fn(|i, j| m[4 * i + j]);
-    if (r.transpose() * r - Matrix3::identity()).amax() > DRIFT || r.determinant() < 0.0 {
+    if !((r.transpose() * r - Matrix3::identity()).amax() <= DRIFT && r.determinant() > 0.0) {
         return Err("its rotation is not a rotation".into());
     }
     let svd = r.svd(true, true);

@@ -118,7 +118,7 @@ pub fn read(path: &Path, frames: &[Wanted], job: &dyn Job) -> Result<Vec<FrameMa
 }
 
 /// The mask at another size, by nearest neighbour.
-fn resized(mask: Rle, width: u32, height: u32) -> Rle {
+pub(crate) fn resized(mask: Rle, width: u32, height: u32) -> Rle {
     if (mask.width, mask.height) == (width, height) {
         return mask;
     }

@@ -50,7 +50,7 @@ pub struct RunOptions {
     /// Masks of another program: a mask_index.json, or a folder that has one
     #[arg(long, value_name = "FILE|DIR")]
     pub masks: Option<PathBuf>,
-    /// Depth of another program: a folder of 16-bit PNG, named as the photos
+    /// Depth of another program: a folder of .npy, .exr or 16-bit .png, named as the photos
     #[arg(long, value_name = "DIR")]
     pub depth: Option<PathBuf>,
     /// An OpenAI-compatible server that writes captions

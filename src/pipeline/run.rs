@@ -152,6 +152,9 @@ impl<'a> Run<'a> {
         // A wrong address is told now, not after the work of all the stages before.
         self.options.vlm.as_deref().map(crate::perception::vlm::Vlm::connect).transpose()?;
         let capture = stages::frames(&mut self)?;
+        if let Some(result) = crate::input::HoliResult::find(&self.input) {
+            return stages::reviewed(&mut self, &capture, &result);
+        }
         let goes_on = |stage| self.options.until.is_none_or(|until| stage <= until);
         if !goes_on(Stage::Poses) {
             return Ok(());

@@ -94,12 +94,17 @@ pub(super) struct Worker {
 impl Worker {
     fn work(&self, input: &std::path::Path, out: &std::path::Path, options: &RunOptions) {
         let current = Mutex::new(Stage::Frames);
+        let existed = out.exists();
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
             match rayon::ThreadPoolBuilder::new().num_threads(options.threads as usize).build() {
                 Ok(pool) => pool.install(|| Run::new(self, input, out, options, &current)?.all()),
                 Err(e) => Err(RunError::Threads(e.to_string())),
             }
         }));
+        if !existed && !matches!(outcome, Ok(Ok(()))) {
+            // An input that was refused leaves no empty folder; one that holds anything is not removed by this.
+            let _ = std::fs::remove_dir(out);
+        }
         let stage = *current.lock().unwrap_or_else(PoisonError::into_inner);
         self.say(match outcome {
             Ok(Ok(())) => Message::Finished,

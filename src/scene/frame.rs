@@ -1,6 +1,6 @@
 //! Frames of a capture, before and after their cameras are known.
 
-use super::{Camera, Intrinsics, PoseQuality};
+use super::{Camera, DepthMap, Intrinsics, PoseQuality};
 use image::RgbImage;
 use nalgebra::{Isometry3, Point3};
 use std::path::PathBuf;
@@ -13,12 +13,24 @@ pub struct Frame {
     pub stem: String,
     /// Where the photo came from.
     pub path: PathBuf,
-    /// The pixels.
+    /// The pixels: upright, and of a pinhole camera.
     pub image: Arc<RgbImage>,
+    /// Whether the pixels are those of the file as it is: not turned, scaled or undistorted.
+    pub as_stored: bool,
     /// Intrinsics of this photo: given, from EXIF, or a guess (see [`Capture::intrinsics_known`]).
     pub intrinsics: Intrinsics,
     /// Camera-to-world pose, where the input gives one.
     pub given_c2w: Option<Isometry3<f64>>,
+    /// What a depth sensor measured, in metres, at the size of `image` and registered to it.
+    pub sensor_depth: Option<Arc<DepthMap>>,
+}
+
+impl Frame {
+    /// Name of the photo's file in the scene folder: its stem, and the extension that it came with.
+    pub fn file_name(&self) -> String {
+        let end = self.path.extension().map_or_else(|| "png".into(), |e| e.to_string_lossy().into_owned());
+        format!("{}.{end}", self.stem)
+    }
 }
 
 /// What `input` hands to the pipeline: frames in order of capture, and what came with them.

@@ -1,7 +1,7 @@
 //! Stages `poses` and `depth`: cameras, sparse points, dense depth, and the turn of the world onto its floor.
 
 use super::photos::image_names;
-use crate::geometry::dense::{DenseDepth, View, dense_depth};
+use crate::geometry::dense::{DenseDepth, View};
 use crate::geometry::fusion::{FusedCloud, fuse};
 use crate::geometry::gravity::{estimate_metre, find_gravity};
 use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangulate};
@@ -35,7 +35,7 @@ impl Geometry {
     }
 }
 
-fn views<'a>(capture: &'a Capture, sparse: &Sparse, frames: &[usize]) -> Vec<View<'a>> {
+pub(super) fn views<'a>(capture: &'a Capture, sparse: &Sparse, frames: &[usize]) -> Vec<View<'a>> {
     frames
         .iter()
         .filter_map(|i| sparse.cameras[*i].map(|camera| View { image: capture.frames[*i].image.as_ref(), camera }))
@@ -48,7 +48,7 @@ pub(in crate::pipeline) fn poses(run: &mut Run, capture: &Arc<Capture>) -> Resul
         PosesMode::Auto => capture.has_poses(),
         PosesMode::Given if capture.has_poses() => true,
         PosesMode::Given => {
-            return Err(RunError::Option(format!("--poses given: {} has no poses.json", run.input.display())));
+            return Err(RunError::Option(format!("--poses given: {} has no camera poses", run.input.display())));
         }
     };
     let names = image_names(capture);
@@ -106,7 +106,7 @@ pub(in crate::pipeline) fn depth(
     let stems: Vec<&str> = frames.iter().map(|i| capture.frames[*i].stem.as_str()).collect();
     let geometry = run.stage(
         Stage::Depth,
-        &json!({ "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(d)) }),
+        &json!({ "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(&super::given_depth::place(d))) }),
         |bench| {
             let depths = stems.iter().map(|s| cache::read_dense(bench.folder, s)).collect::<Result<_, _>>()?;
             Ok(Geometry { sparse: Arc::new(bench.folder.read_sparse(&names)?), frames: frames.clone(), depths })
@@ -125,11 +125,9 @@ fn make_depth(
     names: &[String],
 ) -> Result<Geometry, RunError> {
     let posed = views(capture, sparse, frames);
-    let mut depths = match &bench.options.depth {
-        Some(folder) => super::given_depth::read(folder, capture, sparse, frames, bench.job)?,
-        None => dense_depth(&posed, &points_by_view(sparse, frames), bench.options.seed, bench.job)?,
-    };
-    let world = world_from_input(bench, capture, &posed, &depths)?;
+    let super::given_depth::Given { mut depths, metres_per_unit } =
+        super::given_depth::depths(bench, capture, sparse, frames)?;
+    let world = world_from_input(bench, capture, &posed, &depths, metres_per_unit)?;
     let sparse = moved(sparse, &world);
     for (dense, frame) in depths.iter_mut().zip(frames) {
         dense.depth.data.iter_mut().for_each(|d| *d *= world.scale as f32);
@@ -150,6 +148,7 @@ fn world_from_input(
     capture: &Capture,
     posed: &[View],
     depths: &[DenseDepth],
+    metres_per_unit: Option<f64>,
 ) -> Result<Similarity, RunError> {
     let maps: Vec<DepthMap> = depths.iter().map(|d| d.depth.clone()).collect();
     let cloud: FusedCloud = fuse(posed, &maps, GRAVITY_POINTS);
@@ -160,11 +159,17 @@ fn world_from_input(
     if !floor {
         bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
     }
-    let metric = bench.meta.units == "metres";
-    let metre = if metric { 1.0 } else { estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)) };
-    let scale = Similarity { scale: 1.0 / metre, ..Similarity::identity() };
-    let world = scale.after(&upright);
-    if !metric {
+    let given = capture.has_poses() && capture.metric;
+    let scale = match metres_per_unit {
+        _ if given => 1.0,
+        Some(metres) => metres,
+        None => 1.0 / estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)),
+    };
+    let world = Similarity { scale, ..Similarity::identity() }.after(&upright);
+    bench.meta.units = if given || metres_per_unit.is_some() { "metres" } else { "arbitrary" }.into();
+    if !given && metres_per_unit.is_some() {
+        bench.meta.scale_source = "sensor depth".into();
+    } else if !given {
         bench.meta.scale_source = if floor && capture.frames.len() > 1 {
             "guess: cameras are held about 1.4 units above the floor"
         } else {
@@ -185,7 +190,7 @@ fn median_depth(maps: &[DepthMap]) -> f64 {
 }
 
 /// Sparse points with track entries renumbered from frames to views.
-fn points_by_view(sparse: &Sparse, frames: &[usize]) -> Vec<SparsePoint> {
+pub(super) fn points_by_view(sparse: &Sparse, frames: &[usize]) -> Vec<SparsePoint> {
     let mut view_of = vec![None; sparse.cameras.len()];
     for (view, frame) in frames.iter().enumerate() {
         view_of[*frame] = Some(view);

@@ -2,7 +2,7 @@
 
 use crate::pipeline::Stage;
 use crate::pipeline::run::{Run, RunError};
-use crate::scene::Capture;
+use crate::scene::{Capture, Frame};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -36,11 +36,7 @@ pub(in crate::pipeline) fn frames(run: &mut Run) -> Result<Arc<Capture>, RunErro
 
 /// File names of the photos in `images/`, in order of capture.
 pub(super) fn image_names(capture: &Capture) -> Vec<String> {
-    capture
-        .frames
-        .iter()
-        .map(|f| f.path.file_name().map_or_else(|| f.stem.clone(), |n| n.to_string_lossy().into_owned()))
-        .collect()
+    capture.frames.iter().map(Frame::file_name).collect()
 }
 
 /// A hash of everything in a capture that later stages use.
@@ -51,6 +47,9 @@ fn content_hash(capture: &Capture) -> String {
         hash.update(frame.image.as_raw());
         let k = &frame.intrinsics;
         hash.update(format!("{k:?} {:?}", frame.given_c2w).as_bytes());
+        for depth in frame.sensor_depth.iter().flat_map(|map| &map.data) {
+            hash.update(&depth.to_le_bytes());
+        }
     }
     hash.update(&[u8::from(capture.intrinsics_known), u8::from(capture.metric)]);
     hash.finalize().to_hex().to_string()

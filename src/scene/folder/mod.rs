@@ -6,6 +6,8 @@ mod mesh_ply;
 #[cfg(test)]
 mod tests;
 
+pub use colmap::{Model, ModelImage, is_model, model_of, read_model};
+
 use super::{DepthMap, FrameMasks, Instances, Sparse, TriMesh};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -283,6 +285,11 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
 /// Reads a 16-bit grayscale PNG of thousandths, wherever it lies, as depth; 0 = unknown.
 pub fn read_depth_png(path: &Path) -> Result<DepthMap, FolderError> {
     depth_png::decode(path, &read_bytes(path)?)
+}
+
+/// Reads a triangle mesh from a PLY, wherever it lies.
+pub fn read_mesh_ply(path: &Path) -> Result<TriMesh, FolderError> {
+    mesh_ply::decode(path, &read_bytes(path)?)
 }
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> FolderError {

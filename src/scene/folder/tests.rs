@@ -245,7 +245,8 @@ fn sparse_of_other_programs() {
     assert_eq!((c.intrinsics.fy, c.center()), (50.0, Point3::new(-1.0, -2.0, -3.0)));
     assert_eq!(s.points[0].track, [(1, [3.0, 4.0])]);
     let error = |c: &str, i: &str, p: &str| files(c, i, p).unwrap_err().to_string();
-    assert!(error("3 OPENCV 64 48 50 50 32 24 0 0 0 0\n", image, "").contains("OPENCV"));
+    assert!(error("3 OPENCV 64 48 50 50 32 24 0.1 0 0 0\n", image, "").contains("cameras are PINHOLE"));
+    assert!(error("3 OPENCV 64 48 50 50 32 24 0\n", image, "").contains("line 1: camera model OPENCV has 8"));
     assert!(error("3 PINHOLE 64 48 50 nan 32 24\n", image, "").contains("cameras.txt: line 1"));
     assert!(error(camera, "5 0 0 0 0 1 2 3 3 a.jpg\n\n", "").contains("images.txt: line 1: the quaternion"));
     assert!(error(camera, "5 1 0 0 0 1 2 3 4 a.jpg\n\n", "").contains("no camera 4"));

@@ -1,3 +1,7 @@
+mod damaged;
+mod holi;
+mod layouts;
+
 use super::*;
 use crate::scene::Quiet;
 use crate::scene::folder::SceneFolder;

@@ -11,7 +11,8 @@ use std::io::Cursor;
 
 /// Puts the photos into `images/` of the scene folder and returns their file names, in the order of the frames. A photo
 /// whose pixels are used as they are is copied byte for byte; one that was turned or scaled is written anew, PNG as PNG,
-/// JPEG with quality 95, without metadata, so that nobody turns it twice.
+/// JPEG with quality 95, without metadata, so that nobody turns it twice. So is a frame that has no file, as those of
+/// videos.
 pub fn copy_images(capture: &Capture, folder: &SceneFolder, job: &dyn Job) -> Result<Vec<String>, InputError> {
     let mut names = Vec::with_capacity(capture.frames.len());
     for frames in capture.frames.chunks(2 * rayon::current_num_threads()) {
@@ -26,11 +27,13 @@ pub fn copy_images(capture: &Capture, folder: &SceneFolder, job: &dyn Job) -> Re
 fn copy(frame: &Frame, folder: &SceneFolder) -> Result<String, InputError> {
     let path = &frame.path;
     let name = path.file_name().map_or_else(|| format!("{}.png", frame.stem), |n| n.to_string_lossy().into_owned());
-    let bytes = std::fs::read(path).map_err(|source| InputError::Io { path: path.clone(), source })?;
-    let header = photo::header(path, &bytes)?;
-    if header.orientation == Orientation::NoTransforms && header.stored == frame.image.dimensions() {
-        write_atomic(&folder.image_path(&name), &bytes)?;
-        return Ok(name);
+    if path.is_file() {
+        let bytes = std::fs::read(path).map_err(|source| InputError::Io { path: path.clone(), source })?;
+        let header = photo::header(path, &bytes)?;
+        if header.orientation == Orientation::NoTransforms && header.stored == frame.image.dimensions() {
+            write_atomic(&folder.image_path(&name), &bytes)?;
+            return Ok(name);
+        }
     }
     let mut out = Cursor::new(Vec::new());
     let (w, h) = frame.image.dimensions();

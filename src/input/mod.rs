@@ -1,11 +1,13 @@
-//! Photos and posed folders in: frames, intrinsics, and what came with them.
+//! Photos, videos and posed folders in: frames, intrinsics, and what came with them.
 
 mod copy;
 mod list;
+mod masks;
 mod photo;
 pub(crate) mod poses;
 #[cfg(test)]
 mod tests;
+pub mod video;
 
 pub use copy::copy_images;
 pub use photo::decode_photo;
@@ -22,19 +24,45 @@ use std::sync::Arc;
 /// Photos whose longer side has more pixels than this are scaled down to it.
 pub const MAX_SIDE: u32 = 1600;
 
+/// How to install ffmpeg on this system.
+const HOW_TO_GET_FFMPEG: &str = if cfg!(windows) {
+    "`winget install ffmpeg` installs it"
+} else if cfg!(target_os = "macos") {
+    "`brew install ffmpeg` installs it"
+} else {
+    "`sudo apt install ffmpeg`, or your package manager's word for it, installs it"
+};
+
 /// What can go wrong with an input. Each message names the file or folder.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// Nothing is there.
-    #[error("there is no {0}: give a folder of photos")]
+    #[error("there is no {0}: give a folder of photos, or a video")]
     Missing(PathBuf),
     /// A file where a folder should be.
-    #[error("{path} is {what}: give a folder of photos (JPEG or PNG)")]
+    #[error("{path} is {what}: give a folder of photos (JPEG or PNG), or a video")]
     NotAFolder {
         /// The file.
         path: PathBuf,
         /// What it seems to be.
         what: &'static str,
+    },
+    /// A video, and nothing to decode it with.
+    #[error("{0} is a video, and ffmpeg, which decodes it, is not installed: {HOW_TO_GET_FFMPEG}")]
+    NoFfmpeg(PathBuf),
+    /// A folder of photos most of which are in formats that are not read.
+    #[error("{path}: {count} of {total} photos are in a format that is not read ({names}): {how}, or take them out")]
+    Unread {
+        /// The folder.
+        path: PathBuf,
+        /// How many are not read.
+        count: usize,
+        /// Of how many.
+        total: usize,
+        /// Some of them.
+        names: String,
+        /// How to convert them.
+        how: String,
     },
     /// A folder without photos.
     #[error("{path} holds no photos{hint}: give a folder with JPEG or PNG files in it, in rgb/ or in images/")]
@@ -79,10 +107,15 @@ pub enum InputError {
 /// Reads a folder of photos (JPEG or PNG; in `rgb/`, in `images/` or directly in it), upright and at most [`MAX_SIDE`]
 /// pixels long, in natural order of their names. Of more than `max_frames` photos, as many are taken, evenly spread.
 ///
+/// A video is read instead of a folder where ffmpeg is installed ([`video`]). Photos may have masks (`masks`).
+///
 /// Intrinsics come from `poses.json` or `intrinsics.json` in the folder or beside the photos, else from EXIF, else
 /// they are a guess. With a `poses.json` (given camera-to-world poses, metres) the photos that it names are the
 /// capture. What was left out, and why, is in [`Capture::warnings`] (and not told to `job`, which only sees progress).
 pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capture, InputError> {
+    if list::is_video(input) && input.is_file() {
+        return video::load(input, max_frames, job);
+    }
     let Listing { folder, mut photos, mut warnings } = list::photos(input)?;
     let beside = |name: &str| [input, &folder].map(|f| f.join(name)).into_iter().find(|p| p.is_file());
     let poses = beside("poses.json").map(|p| poses::read(&p)).transpose()?;
@@ -97,11 +130,12 @@ pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capt
     }
     let photos = spread(photos, max_frames);
     enough(input, photos.len(), &warnings)?;
-    let decoded = decode_all(&photos, poses.is_some(), job)?;
+    let masks = masks::Places::of(input, &folder);
+    let decoded = decode_all(&photos, poses.is_some(), &masks, job)?;
 
     let (mut frames, mut all_known) = (Vec::new(), true);
     for (listed, photo) in photos.into_iter().zip(decoded) {
-        let photo = match photo {
+        let mut photo = match photo {
             Ok(photo) => photo,
             Err(e) => {
                 warnings.push(format!("left out: {e}"));
@@ -119,6 +153,7 @@ pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capt
                 k.height
             ));
         }
+        warnings.extend(photo.mask_warning.take());
         all_known &= fitted.is_some();
         let intrinsics = fitted.or(photo.exif_intrinsics).unwrap_or_else(|| photo.guess());
         let given_c2w = poses.as_ref().and_then(|p| p.c2w.get(&listed.stem)).map(|c2w| c2w * photo.turn());
@@ -128,6 +163,7 @@ pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capt
             image: Arc::new(photo.image),
             intrinsics,
             given_c2w,
+            mask: photo.mask.map(Arc::new),
         });
     }
     enough(input, frames.len(), &warnings)?;
@@ -190,12 +226,13 @@ fn enough(path: &Path, photos: usize, warnings: &[String]) -> Result<(), InputEr
 fn decode_all(
     photos: &[list::Photo],
     posed: bool,
+    masks: &masks::Places,
     job: &dyn Job,
 ) -> Result<Vec<Result<Photo, InputError>>, InputError> {
     let mut out = Vec::with_capacity(photos.len());
     for some in photos.chunks(2 * rayon::current_num_threads()) {
         job.tick(out.len(), photos.len())?;
-        out.par_extend(some.par_iter().map(|p| Photo::read(&p.path, posed, MAX_SIDE)));
+        out.par_extend(some.par_iter().map(|p| Photo::read(&p.path, posed, MAX_SIDE).map(|photo| masks.add(photo, p))));
     }
     job.tick(out.len(), photos.len())?;
     Ok(out)

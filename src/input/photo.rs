@@ -5,17 +5,22 @@ use crate::scene::Intrinsics;
 use exif::{In, Tag, Value};
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use nalgebra::{UnitQuaternion, Vector3};
 use std::f64::consts::{FRAC_PI_2, PI};
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Photos with a side shorter than this show nothing.
 const MIN_SIDE: u32 = 32;
 
 /// Photos that would take more memory than this (an 8-bit RGB photo of 180 megapixels) are damaged, or of no use.
 const MAX_BYTES: u64 = 512 << 20;
+
+/// Photos of more bytes than this are decoded one at a time, so that many threads do not fill the memory.
+const LARGE: u64 = 80 << 20;
+static LARGE_ONE: Mutex<()> = Mutex::new(());
 
 /// A photo's pixels and what is needed to fit a camera to them.
 pub(super) struct Photo {
@@ -27,6 +32,10 @@ pub(super) struct Photo {
     pub(super) orientation: Orientation,
     /// The camera that EXIF tells of, for `image`.
     pub(super) exif_intrinsics: Option<Intrinsics>,
+    /// Which pixels of `image` may be used, where there is a mask.
+    pub(super) mask: Option<GrayImage>,
+    /// Why a mask that is there is not used.
+    pub(super) mask_warning: Option<String>,
 }
 
 /// Decodes a photo (JPEG or PNG) and turns it upright as its EXIF says; its size is kept.
@@ -53,7 +62,7 @@ fn decoder<'a>(path: &Path, bytes: &'a [u8]) -> Result<impl ImageDecoder + 'a, I
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let reader = reader.map_err(|source| InputError::Io { path: path.into(), source })?;
     if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png)) {
-        return Err(malformed(path, "it is neither a JPEG nor a PNG"));
+        return Err(malformed(path, foreign(bytes)));
     }
     if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_is_whole(bytes) {
         return Err(malformed(path, "the JPEG is cut short"));
@@ -63,6 +72,20 @@ fn decoder<'a>(path: &Path, bytes: &'a [u8]) -> Result<impl ImageDecoder + 'a, I
 
 fn malformed(path: &Path, reason: impl Into<String>) -> InputError {
     InputError::Malformed { path: path.into(), reason: reason.into() }
+}
+
+/// What a file with the name of a JPEG or a PNG is instead. Phones and browsers rename without converting.
+fn foreign(bytes: &[u8]) -> String {
+    let word = |at: usize| bytes.get(at..at + 4).unwrap_or_default();
+    let format = match (word(0), word(4), word(8)) {
+        ([], ..) => return "the file is empty".into(),
+        (_, b"ftyp", b"avif" | b"avis") => "AVIF",
+        (_, b"ftyp", b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1") => "HEIC",
+        (b"RIFF", _, b"WEBP") => "WebP",
+        (b"II*\0" | b"MM\0*", ..) => "TIFF or raw",
+        _ => return "it is neither a JPEG nor a PNG".into(),
+    };
+    format!("it is a {format} photo by another name: convert it, for example with `magick IT.jpg NEW.jpg`")
 }
 
 /// Whether a JPEG has its end marker. The decoder fills a missing end with grey and does not say so.
@@ -96,6 +119,7 @@ impl Photo {
         if decoder.total_bytes() > MAX_BYTES {
             return Err(malformed(path, format!("{w} x {h} pixels are too many")));
         }
+        let _alone = (decoder.total_bytes() > LARGE).then(|| LARGE_ONE.lock().unwrap_or_else(PoisonError::into_inner));
         let image = DynamicImage::from_decoder(decoder).map_err(|e| malformed(path, e.to_string()))?;
         let mut image = DynamicImage::ImageRgb8(image.into_rgb8());
         let (long, scale) = (w.max(h), f64::from(max_side) / f64::from(w.max(h)));
@@ -106,7 +130,14 @@ impl Photo {
         let (sw, sh) = (image.width(), image.height());
         image.apply_orientation(orientation);
         let exif_intrinsics = exif.and_then(|e| exif_camera(e, w, h)).map(|k| turned(&k.resized(sw, sh), orientation));
-        Ok(Self { image: image.into_rgb8(), stored: (w, h), orientation, exif_intrinsics })
+        Ok(Self {
+            image: image.into_rgb8(),
+            stored: (w, h),
+            orientation,
+            exif_intrinsics,
+            mask: None,
+            mask_warning: None,
+        })
     }
 
     /// A camera given for the stored or for the upright photo, at any scale, as a camera of `image`; `None` where the
@@ -148,7 +179,7 @@ fn is_mirrored(o: Orientation) -> bool {
     matches!(o, FlipHorizontal | FlipVertical | Rotate90FlipH | Rotate270FlipH)
 }
 
-fn swaps(o: Orientation) -> bool {
+pub(super) fn swaps(o: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(o, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
@@ -189,12 +220,17 @@ fn exif_camera(bytes: Vec<u8>, w: u32, h: u32) -> Option<Intrinsics> {
     let diagonal = f64::from(w).hypot(f64::from(h));
     let film = number(Tag::FocalLengthIn35mmFilm).map(|mm| mm * diagonal / 24f64.hypot(36.0));
     let sensor = || -> Option<f64> {
+        // Millimetres in a unit; 4 and 5 are written by some cameras though the standard has only inches and centimetres.
         let unit = match number(Tag::FocalPlaneResolutionUnit) {
             Some(3.0) => 10.0,
+            Some(4.0) => 1.0,
+            Some(5.0) => 0.001,
             _ => 25.4,
         };
-        // The resolution is that of the photo as taken; another program may have scaled it since.
-        let scale = number(Tag::PixelXDimension).map_or(1.0, |taken| f64::from(w) / taken);
+        // The resolution is that of the photo as taken; another program may have scaled, or turned, it since.
+        let taken = [number(Tag::PixelXDimension), number(Tag::PixelYDimension)];
+        let taken = taken.into_iter().flatten().fold(0.0, f64::max);
+        let scale = if taken > 0.0 { f64::from(w.max(h)) / taken } else { 1.0 };
         Some(number(Tag::FocalLength)? * number(Tag::FocalPlaneXResolution)? / unit * scale)
     };
     let f = film.or_else(sensor)?;

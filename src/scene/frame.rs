@@ -1,7 +1,7 @@
 //! Frames of a capture, before and after their cameras are known.
 
 use super::{Camera, Intrinsics};
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use nalgebra::{Isometry3, Point3};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Frame {
     /// File name without extension; unique in a capture, the key of every per-image file in the scene folder.
     pub stem: String,
-    /// Where the photo came from.
+    /// Where the photo came from. A frame of a video has no file of its own: its name lies below that of the video.
     pub path: PathBuf,
     /// The pixels.
     pub image: Arc<RgbImage>,
@@ -19,6 +19,8 @@ pub struct Frame {
     pub intrinsics: Intrinsics,
     /// Camera-to-world pose, where the input gives one.
     pub given_c2w: Option<Isometry3<f64>>,
+    /// Which pixels may be used, of the size of `image`: 255 where, 0 where not. `None` is all.
+    pub mask: Option<Arc<GrayImage>>,
 }
 
 /// What `input` hands to the pipeline: frames in order of capture, and what came with them.

@@ -51,6 +51,7 @@ fn content_hash(capture: &Capture) -> String {
         hash.update(frame.image.as_raw());
         let k = &frame.intrinsics;
         hash.update(format!("{k:?} {:?}", frame.given_c2w).as_bytes());
+        hash.update(frame.mask.as_ref().map_or(&[][..], |m| m.as_raw()));
     }
     hash.update(&[u8::from(capture.intrinsics_known), u8::from(capture.metric)]);
     hash.finalize().to_hex().to_string()

@@ -12,6 +12,9 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+/// Focal lengths over the longer side that EXIF is believed: of 127 degrees down to 2 degrees.
+const LENSES: std::ops::Range<f64> = 0.25..30.0;
+
 /// Photos with a side shorter than this show nothing.
 const MIN_SIDE: u32 = 32;
 
@@ -233,6 +236,7 @@ fn exif_camera(bytes: Vec<u8>, w: u32, h: u32) -> Option<Intrinsics> {
         let scale = if taken > 0.0 { f64::from(w.max(h)) / taken } else { 1.0 };
         Some(number(Tag::FocalLength)? * number(Tag::FocalPlaneXResolution)? / unit * scale)
     };
-    let f = film.or_else(sensor)?;
+    let is_a_lens = |f: &f64| LENSES.contains(&(f / f64::from(w.max(h))));
+    let f = film.filter(is_a_lens).or_else(|| sensor().filter(is_a_lens))?;
     plausible(Intrinsics { width: w, height: h, fx: f, fy: f, cx: f64::from(w) * 0.5, cy: f64::from(h) * 0.5 })
 }

@@ -1,3 +1,5 @@
+mod odd;
+
 use super::*;
 use crate::scene::Quiet;
 use crate::scene::folder::SceneFolder;

@@ -4,18 +4,16 @@ use super::pnm::{Picture, read_pnm};
 use crate::input::InputError;
 use ffmpeg_sidecar::child::FfmpegChild;
 use ffmpeg_sidecar::command::FfmpegCommand;
-use ffmpeg_sidecar::event::{FfmpegEvent, LogLevel};
-use ffmpeg_sidecar::log_parser::FfmpegLogParser;
 use ffmpeg_sidecar::paths::ffmpeg_path;
 use std::ffi::OsString;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Lines of ffmpeg's log in a row that cannot be understood before it is no longer listened to.
-const BABBLE: usize = 100;
+/// Longest line of ffmpeg's log that is read in one piece, bytes.
+const LINE: u64 = 1 << 14;
 
 /// What ffmpeg tells of a video on its way.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,36 +32,34 @@ impl Said {
         Some(self.seconds? * self.fps?).filter(|n| n.is_finite() && *n >= 1.0)
     }
 
-    fn take(&mut self, event: FfmpegEvent) {
-        match event {
-            FfmpegEvent::ParsedDuration(d) if d.input_index == 0 => self.seconds = self.seconds.or(Some(d.duration)),
-            FfmpegEvent::ParsedInputStream(s) => {
-                self.fps = self.fps.or(s.video_data().map(|v| f64::from(v.fps)));
-            }
-            FfmpegEvent::Log(LogLevel::Error | LogLevel::Fatal, line) if self.error.is_none() => {
-                // Before the level comes the address of a part of ffmpeg, another one each time.
-                let text = line.split_once("[error]").or_else(|| line.split_once("[fatal]")).map_or(&*line, |p| p.1);
-                self.error = Some(text.trim().trim_end_matches('.').to_owned());
-            }
-            _ => {}
+    fn take(&mut self, line: &str) {
+        if let Some((_, text)) = line.split_once("[error]").or_else(|| line.split_once("[fatal]")) {
+            // What stands before is the address of a part of ffmpeg, another one each time.
+            self.error.get_or_insert_with(|| text.trim().trim_end_matches('.').to_owned());
+        } else if let Some((_, text)) = line.split_once("Duration: ") {
+            self.seconds = self.seconds.or_else(|| seconds(text.split(',').next()?));
+        } else if line.contains("Stream #0:") && line.contains("Video: ") && !line.contains("(attached pic)") {
+            let fps = line.split(',').find_map(|part| part.trim().strip_suffix(" fps"));
+            self.fps = self.fps.or_else(|| fps?.parse().ok().filter(|f: &f64| f.is_finite()));
         }
     }
 }
 
-/// Reads the log of an ffmpeg that runs with `-loglevel level+info`, to its end; `tell` hears of every change.
+/// Of "01:02:03.45".
+fn seconds(text: &str) -> Option<f64> {
+    let parts = text.trim().splitn(3, ':').map(|n| n.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0));
+    let [h, m, s] = parts.collect::<Option<Vec<f64>>>()?.try_into().ok()?;
+    Some(3600.0 * h + 60.0 * m + s)
+}
+
+/// Reads the log of an ffmpeg that runs with `-loglevel level+info`, to its end; `tell` hears what is known after each
+/// line. (The parser of ffmpeg-sidecar 2.7 panics on names that are not ASCII.)
 pub fn listen(log: impl Read, mut tell: impl FnMut(&Said)) -> Said {
-    let (mut said, mut babble) = (Said::default(), 0);
-    let mut parser = FfmpegLogParser::new(BufReader::new(log));
-    while babble < BABBLE {
-        match parser.parse_next_event() {
-            Ok(FfmpegEvent::LogEOF) => break,
-            Ok(event) => {
-                babble = 0;
-                said.take(event);
-                tell(&said);
-            }
-            Err(_) => babble += 1,
-        }
+    let (mut said, mut log, mut line) = (Said::default(), BufReader::new(log), Vec::new());
+    while log.by_ref().take(LINE).read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        said.take(&String::from_utf8_lossy(&line));
+        tell(&said);
+        line.clear();
     }
     said
 }
@@ -180,6 +176,8 @@ mod tests {
         let error = Some("Invalid NAL unit size (5332 > 1200)".to_owned());
         assert_eq!(said, Said { seconds: Some(12.5), fps: Some(10.0), error });
         assert!(told >= 3 && said.frames() == Some(125.0));
-        assert_eq!(listen(&b"\xff\xfe\n\n\r Stream #0:0: Video: h264\n"[..], |_| ()).frames(), None);
+        let odd =
+            "Duration: N/A\n Stream #0:0: Video: größe, 90k fps\n\r\n Stream #0:1: Video: png, 25 fps (attached pic)\n";
+        assert_eq!(listen([b"\xff\xfe", odd.as_bytes()].concat().as_slice(), |_| ()), Said::default());
     }
 }

@@ -115,18 +115,19 @@ fn counted(n: usize) -> String {
 fn look(path: &Path, job: &dyn Job) -> Result<(Vec<Look>, Said), InputError> {
     job.tick(0, PROGRESS.0)?;
     let mut decoder = Decoder::start(path, &format!("{},format=gray", fitted(SMALL)), "pgm")?;
-    let (mut looks, mut walk) = (Vec::new(), Walk::default());
+    let (mut sharpness, mut walk) = (Vec::new(), Walk::default());
     while let Some(picture) = decoder.next()? {
         let fine = Plane::of(&picture);
         let half = fine.halved();
         let coarse = half.halved().gradient_energy();
-        let sharpness = if coarse > 0.0 { fine.gradient_energy() / coarse } else { 0.0 };
-        looks.push(Look { sharpness, way: walk.step(half) });
+        sharpness.push(if coarse > 0.0 { fine.gradient_energy() / coarse } else { 0.0 });
+        walk.step(half);
         // Where the length is not known, ever closer to the end.
-        let expected = decoder.said().frames().unwrap_or(looks.len() as f64 + 300.0);
-        let part = (looks.len() as f64 / expected).min(1.0);
+        let expected = decoder.said().frames().unwrap_or(sharpness.len() as f64 + 300.0);
+        let part = (sharpness.len() as f64 / expected).min(1.0);
         job.tick((part * PROGRESS.1 as f64) as usize, PROGRESS.0)?;
     }
+    let looks = sharpness.into_iter().zip(walk.ways).map(|(sharpness, way)| Look { sharpness, way }).collect();
     Ok((looks, decoder.finish()))
 }
 

@@ -26,6 +26,8 @@ const STRIDE: f64 = 0.01;
 const UNSEEN: f64 = 0.05;
 /// Mean difference of grey levels below which two pictures without corners are the same.
 const SAME: f32 = 2.0;
+/// Pictures after which lost corners are no longer looked for.
+const BRIDGE: usize = 8;
 
 /// A grey picture, row by row.
 #[derive(Clone)]
@@ -202,60 +204,104 @@ fn follow(from: &[Plane], to: &[Plane], p: [f32; 2]) -> Option<[f32; 2]> {
     Some([p[0] + shift[0], p[1] + shift[1]])
 }
 
-/// Corners on their way: where they were at the last stop, and where they are.
+/// Corners on their way: where they were at the stop, and where they are.
 type Tracks = Vec<([f32; 2], [f32; 2])>;
+
+/// A place on the way where corners were sought, and how far they were followed since.
+#[derive(Clone, Default)]
+struct Stop {
+    /// The picture up to which the corners were followed.
+    last: Vec<Plane>,
+    tracks: Tracks,
+    /// Corners at the stop.
+    begun: usize,
+    /// Way up to the stop.
+    way: f64,
+}
+
+impl Stop {
+    fn new(picture: Vec<Plane>, way: f64) -> Self {
+        let tracks: Tracks = corners(&picture[0]).into_iter().map(|p| (p, p)).collect();
+        Self { last: picture, begun: tracks.len(), tracks, way }
+    }
+
+    /// The corners followed on to `now`, and the way up to there; `None` where too many are lost.
+    fn follow(&self, now: &[Plane]) -> Option<(Tracks, f64)> {
+        let (from, to) = (self.last.first()?, now.first()?);
+        if (from.width, from.height) != (to.width, to.height) {
+            return None;
+        }
+        let followed = |(start, at): &([f32; 2], [f32; 2])| {
+            let q = follow(&self.last, now, *at)?;
+            let back = follow(now, &self.last, q)?;
+            ((back[0] - at[0]).hypot(back[1] - at[1]) < RETURN).then_some((*start, q))
+        };
+        let tracks: Tracks = self.tracks.par_iter().with_min_len(16).filter_map(followed).collect();
+        if tracks.len() < FEW || tracks.len() * 3 < self.begun {
+            return None;
+        }
+        let mut moved: Vec<f32> = tracks.iter().map(|(a, b)| (b[0] - a[0]).hypot(b[1] - a[1])).collect();
+        moved.sort_by(f32::total_cmp);
+        let way = self.way + f64::from(moved[moved.len() / 2]) / to.width.max(to.height) as f64;
+        Some((tracks, way))
+    }
+
+    /// Goes on with followed corners, or with new ones after a stride or where many are lost.
+    fn go_on(&self, now: Vec<Plane>, tracks: Tracks, way: f64) -> Self {
+        if way - self.way > STRIDE || tracks.len() * 5 < self.begun * 3 {
+            Self::new(now, way)
+        } else {
+            Self { last: now, tracks, ..*self }
+        }
+    }
+
+    /// Whether nothing but a surface without corners is seen, now as before.
+    fn is_same_blank(&self, now: &[Plane]) -> bool {
+        let coarsest = self.last.last().zip(now.last()).filter(|(a, b)| a.data.len() == b.data.len());
+        self.begun < FEW && coarsest.is_some_and(|(a, b)| difference(a, b) < SAME)
+    }
+}
 
 /// The way that a camera has gone, as the sum of what it moved by from stop to stop. A stop is made whenever the median
 /// corner has moved by [`STRIDE`], so that a camera that only shakes gets nowhere.
 #[derive(Default)]
 pub(super) struct Walk {
-    last: Vec<Plane>,
-    tracks: Tracks,
-    /// Corners at the last stop.
-    begun: usize,
-    /// Way up to the last stop.
-    way: f64,
+    /// Way up to each picture, as part of the longer side.
+    pub(super) ways: Vec<f64>,
+    at: Stop,
+    /// Where corners were lost, and the last picture before: a blurred picture may come between.
+    lost: Option<(Stop, usize)>,
 }
 
 impl Walk {
-    /// Takes the next picture; returns the way up to it, as part of the longer side. It never falls by more than a stride.
-    pub(super) fn step(&mut self, plane: Plane) -> f64 {
-        let now = pyramid(plane);
-        let last = std::mem::replace(&mut self.last, now);
-        let same_size = last.first().is_some_and(|l| (l.width, l.height) == (self.last[0].width, self.last[0].height));
-        if !same_size {
-            self.way += if last.is_empty() { 0.0 } else { UNSEEN };
-            self.stop();
-            return self.way;
+    /// Takes the next picture.
+    pub(super) fn step(&mut self, plane: Plane) {
+        let (now, t) = (pyramid(plane), self.ways.len());
+        if t == 0 {
+            self.at = Stop::new(now, 0.0);
+            self.ways.push(0.0);
+            return;
         }
-        let now = &self.last;
-        let followed = |(start, at): &([f32; 2], [f32; 2])| {
-            let to = follow(&last, now, *at)?;
-            let back = follow(now, &last, to)?;
-            ((back[0] - at[0]).hypot(back[1] - at[1]) < RETURN).then_some((*start, to))
-        };
-        self.tracks = self.tracks.par_iter().with_min_len(16).filter_map(followed).collect();
-        let left = self.tracks.len();
-        if left < FEW || left * 3 < self.begun {
-            let same = self.begun < FEW && difference(&last[last.len() - 1], &now[now.len() - 1]) < SAME;
-            self.way += if same { 0.0 } else { UNSEEN };
-            self.stop();
-            return self.way;
+        self.lost = self.lost.take().filter(|(_, good)| t - good <= BRIDGE);
+        let bridged = self.lost.as_ref().and_then(|(stop, good)| Some((stop.follow(&now)?, stop.clone(), *good)));
+        if let Some(((tracks, way), stop, good)) = bridged {
+            self.lost = None;
+            let (from, steps) = (self.ways[good], (t - good) as f64);
+            (good + 1..t).for_each(|k| self.ways[k] = from + (way - from) * (k - good) as f64 / steps);
+            self.ways.push(way);
+            self.at = stop.go_on(now, tracks, way);
+        } else if let Some((tracks, way)) = self.at.follow(&now) {
+            self.ways.push(way);
+            self.at = self.at.go_on(now, tracks, way);
+        } else {
+            let blank = self.at.is_same_blank(&now);
+            let way = self.ways[t - 1] + if blank { 0.0 } else { UNSEEN };
+            self.ways.push(way);
+            let before = std::mem::replace(&mut self.at, Stop::new(now, way));
+            if self.lost.is_none() && before.begun >= FEW {
+                self.lost = Some((before, t - 1));
+            }
         }
-        let longer = now[0].width.max(now[0].height) as f64;
-        let mut moved: Vec<f32> = self.tracks.iter().map(|(a, b)| (b[0] - a[0]).hypot(b[1] - a[1])).collect();
-        moved.sort_by(f32::total_cmp);
-        let way = self.way + f64::from(moved[left / 2]) / longer;
-        if way - self.way > STRIDE || left * 5 < self.begun * 3 {
-            self.way = way;
-            self.stop();
-        }
-        way
-    }
-
-    fn stop(&mut self) {
-        self.tracks = corners(&self.last[0]).into_iter().map(|p| (p, p)).collect();
-        self.begun = self.tracks.len();
     }
 }
 
@@ -297,11 +343,13 @@ mod tests {
     #[test]
     fn the_way_is_the_sum_of_the_moves_and_shaking_is_none() {
         let mut walk = Walk::default();
-        let ways: Vec<f64> = (0..41).map(|t| walk.step(scene(f64::from(t) * 1.5, 0.0))).collect();
+        (0..41).for_each(|t| walk.step(scene(f64::from(t) * 1.5, 0.0)));
+        let ways = walk.ways;
         assert!((ways[40] - 60.0 / 240.0).abs() < 0.01, "{}", ways[40]);
         assert!(ways.windows(2).all(|w| w[1] > w[0]));
         let mut walk = Walk::default();
-        let shaken = (0..40).map(|t| walk.step(scene(f64::from(t % 3) * 0.9, 0.0))).fold(0.0, f64::max);
+        (0..40).for_each(|t| walk.step(scene(f64::from(t % 3) * 0.9, 0.0)));
+        let shaken = walk.ways.iter().copied().fold(0.0, f64::max);
         assert!(shaken < 0.01, "{shaken}");
     }
 
@@ -309,8 +357,12 @@ mod tests {
     fn what_cannot_be_followed_is_another_view_unless_it_is_the_same() {
         let flat = |v: f32| Plane { width: 240, height: 160, data: vec![v; 240 * 160] };
         let mut walk = Walk::default();
-        let ways: Vec<f64> = [flat(200.0), flat(200.5), flat(90.0)].into_iter().map(|p| walk.step(p)).collect();
-        assert_eq!(ways, [0.0, 0.0, UNSEEN]);
-        assert_eq!(walk.step(scene(0.0, 0.0)), 2.0 * UNSEEN);
+        [flat(200.0), flat(200.5), flat(90.0), scene(0.0, 0.0)].into_iter().for_each(|p| walk.step(p));
+        assert_eq!(walk.ways, [0.0, 0.0, UNSEEN, 2.0 * UNSEEN]);
+        // Pictures without corners between two that show the same cost nothing.
+        let mut walk = Walk::default();
+        [scene(0.0, 0.0), flat(90.0), flat(91.0), scene(6.0, 0.0)].into_iter().for_each(|p| walk.step(p));
+        let expected = [0.0, 2.0 / 240.0, 4.0 / 240.0, 6.0 / 240.0];
+        assert!(walk.ways.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{:?}", walk.ways);
     }
 }

@@ -217,16 +217,15 @@ static VALID: LazyLock<Valid> = LazyLock::new(|| {
 fn valid_files_are_read() {
     let v = &*VALID;
     let dir = written();
-    let folder = SceneFolder::create(dir.path()).unwrap();
+    std::fs::create_dir_all(dir.path().join("masks")).unwrap();
+    for (name, bytes) in ["scene.json", "instances.json", "masks/a.json"].iter().zip(&v.jsons) {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let folder = SceneFolder::open(dir.path()).unwrap();
     assert_eq!(folder.read_sparse(&["a.png".into(), "b.png".into()]).unwrap().points.len(), 6);
     assert_eq!(folder.read_mesh().unwrap().triangles.len(), 3);
     assert_eq!(folder.read_depth("a").unwrap().width, 9);
     assert_eq!(holoscope::splat::read_ply(&folder.splat_path()).unwrap().len(), 5);
-    for (name, bytes) in ["scene.json", "instances.json", "masks/a.json"].iter().zip(&v.jsons) {
-        std::fs::create_dir_all(dir.path().join("masks")).unwrap();
-        std::fs::write(dir.path().join(name), bytes).unwrap();
-    }
-    assert!(SceneFolder::is_scene(dir.path()));
     assert_eq!(folder.read_meta().unwrap().images, ["a.png"]);
     assert_eq!(folder.read_instances().unwrap().instances.len(), 3);
     assert_eq!(folder.read_masks("a").unwrap().masks[0].segmentation.decode().len(), 200);

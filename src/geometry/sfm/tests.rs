@@ -197,3 +197,21 @@ fn a_photo_of_something_else_is_left_out_with_a_warning() {
     assert_eq!(sparse.registered(), [0, 1, 2, 3]);
     assert!(listening.0.lock().unwrap().iter().any(|w| w.contains("1 of 5 photos")));
 }
+
+#[test]
+fn masked_pixels_give_no_points() {
+    let truth = cameras(6);
+    let images: Vec<RgbImage> = truth.iter().map(photo).collect();
+    let intrinsics: Vec<Intrinsics> = truth.iter().map(|c| c.intrinsics).collect();
+    let right_half = image::GrayImage::from_fn(240, 180, |x, _| image::Luma([if x < 120 { 0 } else { 255 }]));
+    let masks = [Some(&right_half), None, Some(&right_half), None, Some(&right_half), None];
+    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, masks: &masks, intrinsics_known: true };
+    let sparse = triangulate(&input, &truth, &SfmOptions::default(), &Quiet).unwrap();
+    let seen = |odd: usize| {
+        let of = move |(frame, at): &&(usize, [f32; 2])| frame % 2 == odd && at[0] < 119.0;
+        sparse.points.iter().flat_map(|p| &p.track).filter(of).count()
+    };
+    assert!(seen(0) == 0 && seen(1) > 20, "{} {}", seen(0), seen(1));
+    let short = SfmInput { masks: &masks[..2], ..input };
+    assert!(triangulate(&short, &truth, &SfmOptions::default(), &Quiet).is_err());
+}

@@ -120,7 +120,7 @@ fn focal_lengths_of_odd_exif() {
         ("c.jpg", photo(360, 240, &film(28))),
         ("d.jpg", photo(360, 240, &film(52))),
         ("e.jpg", photo(360, 240, &on_its_side)),
-        ("f.jpg", photo(360, 240, &[])),
+        ("f.jpg", jpg(360, 240)),
         ("g.jpg", photo(360, 240, &sensor(2000, 1))),
     ]);
     let c = loaded(&dir);

@@ -166,6 +166,42 @@ fn input_that_is_no_capture_is_one_sentence() {
 }
 
 #[test]
+fn a_video_becomes_a_scene_and_its_frames_are_kept() {
+    let dir = temp();
+    let (video, scene) = (dir.path().join("walk.mp4"), dir.path().join("scene"));
+    photos(&dir.path().join("photos"), &[320; 6]);
+    let frames = dir.path().join("photos/*.jpg");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-framerate", "5", "-pattern_type", "glob", "-i"])
+        .arg(frames)
+        .args(["-c:v", "mpeg4", "-q:v", "2"])
+        .arg(&video)
+        .status();
+    if !made.is_ok_and(|s| s.success()) {
+        println!("skipped: no ffmpeg");
+        return;
+    }
+    let ran = holoscope!["run", &video, "--out", &scene, "--until", "frames"].ok();
+    assert!(ran.err.contains("video: 6 of 6 frames are used"), "{ran:?}");
+    let meta = json(&scene.join("scene.json"));
+    let names: Vec<String> = (0..6).map(|n| format!("frame_{n:06}.jpg")).collect();
+    assert_eq!(meta["images"], serde_json::json!(names));
+    assert!(meta["warnings"][0].as_str().unwrap().contains("6 of 6"), "{meta}");
+    let before = files(&scene.join("images"));
+    assert_eq!(before.len(), 6);
+    let again = holoscope!["run", &video, "--out", &scene, "--until", "frames"].ok();
+    assert!(again.err.contains("kept"), "{again:?}");
+    assert_same(&before, &files(&scene.join("images")), "a second run");
+    // Where there is no ffmpeg it is said how to get one.
+    let without = common::Ran::of(
+        common::program()
+            .args(["run".as_ref(), video.as_os_str(), "--out".as_ref(), dir.path().join("b").as_os_str()])
+            .env("PATH", ""),
+    );
+    without.fails(&["walk.mp4", "ffmpeg", "is not installed", "install ffmpeg"]);
+}
+
+#[test]
 fn a_scene_outlives_the_loss_of_its_photos() {
     let dir = small_scene();
     let (input, scene) = (dir.path().join("photos"), dir.path().join("scene"));

@@ -41,8 +41,11 @@ pub(super) enum Command {
     ResetLayout,
     /// Open a scene, or offer to make one of a folder or file.
     Open(PathBuf),
-    /// Let the system ask for a folder to open.
-    Browse,
+    /// Let the system ask for a folder to open, or for a video.
+    Browse {
+        /// A video.
+        video: bool,
+    },
     /// Make a scene.
     Run {
         /// Photos or video.

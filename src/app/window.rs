@@ -36,8 +36,8 @@ struct Running {
 }
 /// Answers of threads that the window started.
 enum Answer {
-    /// The user chose a folder, or none.
-    Folder(Option<PathBuf>),
+    /// The user chose a folder or a video, or none.
+    Chosen(Option<PathBuf>),
     /// An export is done.
     Exported(Result<String, String>),
 }

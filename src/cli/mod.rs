@@ -41,7 +41,7 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// A scene folder to review, or photos to make one of
+    /// A scene folder to review, or photos or a video to make one of
     #[arg(value_name = "SCENE|INPUT")]
     path: Option<PathBuf>,
 }
@@ -56,9 +56,9 @@ enum Command {
         #[command(flatten)]
         print: Print,
     },
-    /// Make a scene of photos, without a window; run it again to resume
+    /// Make a scene of photos or a video, without a window; run it again to resume
     Run {
-        /// A folder of photos, or a folder with poses.json and rgb/
+        /// A folder of photos, a video (mp4, mov, mkv, webm, avi), or a folder with poses.json and rgb/
         input: PathBuf,
         /// The scene folder to make
         #[arg(long, value_name = "SCENE")]

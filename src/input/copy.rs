@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use std::io::Cursor;
 
 /// Puts the photos into `images/` of the scene folder and returns their file names, in the order of the frames. A photo
-/// whose pixels are used as they are is copied byte for byte; one that was turned, scaled or undistorted is written anew, PNG as PNG,
-/// JPEG with quality 95, without metadata, so that nobody turns it twice.
+/// whose pixels are used as they are is copied byte for byte; one that was turned, scaled or undistorted is written anew,
+/// PNG as PNG, JPEG with quality 95, without metadata, so that nobody turns it twice. So is a frame that has no file, as
+/// those of videos.
 pub fn copy_images(capture: &Capture, folder: &SceneFolder, job: &dyn Job) -> Result<Vec<String>, InputError> {
     let mut names = Vec::with_capacity(capture.frames.len());
     for frames in capture.frames.chunks(2 * rayon::current_num_threads()) {

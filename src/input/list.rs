@@ -21,11 +21,18 @@ pub(super) struct Listing {
     pub(super) warnings: Vec<String>,
 }
 
-const VIDEO: [&str; 7] = ["mp4", "mov", "avi", "mkv", "webm", "m4v", "mpg"];
-const OTHER_PHOTO: [&str; 10] = ["heic", "heif", "webp", "tif", "tiff", "bmp", "gif", "dng", "raw", "avif"];
+const OTHER_PHOTO: [&str; 20] = [
+    "heic", "heif", "avif", "webp", "tif", "tiff", "bmp", "gif", "jxl", "jp2", "dng", "raw", "cr2", "cr3", "nef",
+    "arw", "orf", "rw2", "raf", "pef",
+];
 
 fn extension(path: &Path) -> String {
     path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+/// Whether the name is that of a video.
+pub(super) fn is_video(path: &Path) -> bool {
+    super::video::ENDINGS.contains(&extension(path).as_str())
 }
 
 /// The photos of `input`: in `rgb/`, else in `images/`, else directly in it.
@@ -37,7 +44,6 @@ pub(super) fn photos(input: &Path) -> Result<Listing, InputError> {
     };
     if !kind.is_dir() {
         let what = match extension(input).as_str() {
-            e if VIDEO.contains(&e) => "a video, which is not an input in this version yet",
             "jpg" | "jpeg" | "png" => "one photo",
             _ => "a file",
         };
@@ -53,21 +59,55 @@ pub(super) fn photos(input: &Path) -> Result<Listing, InputError> {
             others.append(&mut left);
             continue;
         }
+        check_unread(&folder, names.len(), &left)?;
         let mut warnings = Vec::new();
         if !left.is_empty() {
-            warnings.push(format!("left out in {}: {} (JPEG and PNG are read)", folder.display(), some_of(&left)));
+            let how = how_to_convert(&left).map_or_else(String::new, |how| format!("; {how}"));
+            let what = some_of(&left);
+            warnings.push(format!("left out in {}: {what} (JPEG and PNG are read{how})", folder.display()));
         }
         let photos = distinct(&folder, names, &mut warnings);
         return Ok(Listing { photos, warnings });
     }
-    let hint =
-        if others.is_empty() { String::new() } else { format!(" that this version reads ({})", some_of(&others)) };
+    check_unread(input, 0, &others)?;
+    let hint = match &others[..] {
+        [] => String::new(),
+        [one] => format!("; it holds the video {one}, which can be given itself"),
+        _ => format!("; it holds videos ({}), each of which can be given itself", some_of(&others)),
+    };
     Err(InputError::NoPhotos { path: input.into(), hint })
 }
 
 /// File names of the photos that lie directly in a folder, in natural order.
 pub(super) fn photos_directly_in(folder: &Path) -> Result<Vec<String>, InputError> {
     names_in(folder).map(|(photos, _)| photos)
+}
+
+/// Refuses a folder most of whose photos would be left out.
+fn check_unread(folder: &Path, read: usize, left: &[String]) -> Result<(), InputError> {
+    let unread: Vec<String> = left.iter().filter(|n| !is_video(Path::new(n))).cloned().collect();
+    match how_to_convert(&unread) {
+        Some(how) if unread.len() > read => Err(InputError::Unread {
+            path: folder.into(),
+            count: unread.len(),
+            total: read + unread.len(),
+            names: some_of(&unread),
+            how,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A command that makes JPEGs of the first of these photos and its like.
+fn how_to_convert(names: &[String]) -> Option<String> {
+    let name = names.iter().find(|n| !is_video(Path::new(n)))?;
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    Some(match ending.to_lowercase().as_str() {
+        "heic" | "heif" => format!(
+            "convert them to JPEG first, for example with `magick mogrify -format jpg *.{ending}` or `heif-convert {name} NEW.jpg`"
+        ),
+        _ => format!("convert them to JPEG first, for example with `magick mogrify -format jpg *.{ending}`"),
+    })
 }
 
 /// A few names of many.
@@ -82,20 +122,30 @@ fn names_in(folder: &Path) -> Result<(Vec<String>, Vec<String>), InputError> {
     let (mut photos, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+        let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+            // A stem is a key in JSON files, which are UTF-8.
+            others.extend(path.file_name().map(|n| n.to_string_lossy().into_owned()));
+            continue;
+        };
         // Hidden files are no photos: macOS leaves "._IMG_1.jpg" beside "IMG_1.jpg".
         if name.starts_with('.') || !path.is_file() {
             continue;
         }
         match extension(&path).as_str() {
+            "png" if is_mask(name) => {}
             "jpg" | "jpeg" | "png" => photos.push(name.to_string()),
-            e if OTHER_PHOTO.contains(&e) || VIDEO.contains(&e) => others.push(name.to_string()),
+            e if OTHER_PHOTO.contains(&e) || is_video(&path) => others.push(name.to_string()),
             _ => {}
         }
     }
     photos.sort_by(|a, b| natural(a, b));
     others.sort_by(|a, b| natural(a, b));
     Ok((photos, others))
+}
+
+/// Whether a PNG is the mask of the photo beside it.
+fn is_mask(name: &str) -> bool {
+    name.to_lowercase().ends_with(super::masks::BESIDE)
 }
 
 /// Per-image files are named by the stem, so of two photos with one stem the first is kept.

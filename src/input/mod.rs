@@ -1,4 +1,4 @@
-//! Photos and what other programs and sensors say of them in: frames, cameras, poses, depth.
+//! Photos, videos, and what other programs and sensors say of them in: frames, cameras, poses, depth.
 
 mod colmap;
 mod copy;
@@ -11,6 +11,7 @@ mod found;
 pub mod fuzz;
 mod holi;
 mod list;
+mod masks;
 mod npy;
 mod photo;
 pub(crate) mod poses;
@@ -19,6 +20,7 @@ mod scannet;
 mod tests;
 mod transforms;
 mod tum;
+pub mod video;
 
 pub use copy::copy_images;
 pub use holi::{HoliObject, HoliResult};
@@ -34,19 +36,45 @@ use std::sync::Arc;
 /// Photos whose longer side has more pixels than this are scaled down to it.
 pub const MAX_SIDE: u32 = 1600;
 
+/// How to install ffmpeg on this system.
+const HOW_TO_GET_FFMPEG: &str = if cfg!(windows) {
+    "`winget install ffmpeg` installs it"
+} else if cfg!(target_os = "macos") {
+    "`brew install ffmpeg` installs it"
+} else {
+    "`sudo apt install ffmpeg`, or your package manager's word for it, installs it"
+};
+
 /// What can go wrong with an input. Each message names the file or folder.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// Nothing is there.
-    #[error("there is no {0}: give a folder of photos")]
+    #[error("there is no {0}: give a folder of photos, or a video")]
     Missing(PathBuf),
     /// A file where a folder should be.
-    #[error("{path} is {what}: give a folder of photos (JPEG or PNG)")]
+    #[error("{path} is {what}: give a folder of photos (JPEG or PNG), or a video")]
     NotAFolder {
         /// The file.
         path: PathBuf,
         /// What it seems to be.
         what: &'static str,
+    },
+    /// A video, and nothing to decode it with.
+    #[error("{0} is a video, and ffmpeg, which decodes it, is not installed: {HOW_TO_GET_FFMPEG}")]
+    NoFfmpeg(PathBuf),
+    /// A folder of photos most of which are in formats that are not read.
+    #[error("{path}: {count} of {total} photos are in a format that is not read ({names}): {how}, or take them out")]
+    Unread {
+        /// The folder.
+        path: PathBuf,
+        /// How many are not read.
+        count: usize,
+        /// Of how many.
+        total: usize,
+        /// Some of them.
+        names: String,
+        /// How to convert them.
+        how: String,
     },
     /// A folder without photos.
     #[error("{path} holds no photos{hint}: give a folder with JPEG or PNG files in it, in rgb/ or in images/")]
@@ -116,6 +144,8 @@ const READERS: [Reader; 8] = [
 /// DL3DV, TUM RGB-D; a Holi-Spatial result ([`HoliResult`]), which may have no photos. A `depth/` beside a `poses.json`
 /// is ground truth for `eval`, not a sensor's, and is not read.
 ///
+/// A video is read where ffmpeg is installed ([`video`]). Photos may have masks (`masks`).
+///
 /// Where no intrinsics are given they come from EXIF, else they are a guess. Where poses are given, the photos that have
 /// one are the capture. What was left out, and why, is in [`Capture::warnings`] (and not told to `job`, which only sees
 /// progress).
@@ -123,22 +153,26 @@ pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capt
     if !input.exists() {
         return Err(InputError::Missing(input.into()));
     }
+    if list::is_video(input) && input.is_file() {
+        return video::load(input, max_frames, job);
+    }
     let reader = READERS.iter().find(|r| (r.find)(input)).unwrap_or(&READERS[READERS.len() - 1]);
     let Found { items, metric, least_photos, mut warnings } = (reader.read)(input)?;
     let items = spread(items, max_frames);
     enough(input, items.len(), least_photos, &warnings)?;
-    let decoded = decode_all(&items, job)?;
+    let masks = masks::Places::of(input, &items);
+    let decoded = decode_all(&items, &masks, job)?;
 
     let (mut frames, mut all_known) = (Vec::new(), true);
     for (item, decoded) in items.into_iter().zip(decoded) {
-        let Decoded { photo, given, depth, warning } = match decoded {
+        let Decoded { photo, given, depth, mask, warnings: odd } = match decoded {
             Ok(decoded) => decoded,
             Err(e) => {
                 warnings.push(format!("left out: {e}"));
                 continue;
             }
         };
-        warnings.extend(warning);
+        warnings.extend(odd);
         all_known &= given.is_some();
         frames.push(Frame {
             intrinsics: given.or(photo.exif_intrinsics).unwrap_or_else(|| photo.guess()),
@@ -148,6 +182,7 @@ pub fn load(input: &Path, max_frames: Option<u32>, job: &dyn Job) -> Result<Capt
             image: Arc::new(photo.image),
             stem: item.stem,
             path: item.path,
+            mask: mask.map(Arc::new),
         });
     }
     enough(input, frames.len(), least_photos, &warnings)?;

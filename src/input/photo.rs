@@ -10,12 +10,20 @@ use nalgebra::{UnitQuaternion, Vector3};
 use std::f64::consts::{FRAC_PI_2, PI};
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Focal lengths over the longer side that EXIF is believed: of 127 degrees down to 2 degrees.
+const LENSES: std::ops::Range<f64> = 0.25..30.0;
 
 /// Photos with a side shorter than this show nothing.
 const MIN_SIDE: u32 = 32;
 
 /// Photos that would take more memory than this (an 8-bit RGB photo of 180 megapixels) are damaged, or of no use.
 const MAX_BYTES: u64 = 512 << 20;
+
+/// Photos of more bytes than this are decoded one at a time, so that many threads do not fill the memory.
+const LARGE: u64 = 80 << 20;
+static LARGE_ONE: Mutex<()> = Mutex::new(());
 
 /// A photo's pixels and what is needed to fit a camera to them.
 pub(super) struct Photo {
@@ -57,12 +65,26 @@ fn decoder<'a>(path: &Path, bytes: &'a [u8]) -> Result<impl ImageDecoder + 'a, I
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let reader = reader.map_err(|source| InputError::Io { path: path.into(), source })?;
     if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png)) {
-        return Err(malformed(path, "it is neither a JPEG nor a PNG"));
+        return Err(malformed(path, foreign(bytes)));
     }
     if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_is_whole(bytes) {
         return Err(malformed(path, "the JPEG is cut short"));
     }
     reader.into_decoder().map_err(|e| malformed(path, e.to_string()))
+}
+
+/// What a file with the name of a JPEG or a PNG is instead. Phones and browsers rename without converting.
+fn foreign(bytes: &[u8]) -> String {
+    let word = |at: usize| bytes.get(at..at + 4).unwrap_or_default();
+    let format = match (word(0), word(4), word(8)) {
+        ([], ..) => return "the file is empty".into(),
+        (_, b"ftyp", b"avif" | b"avis") => "AVIF",
+        (_, b"ftyp", b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1") => "HEIC",
+        (b"RIFF", _, b"WEBP") => "WebP",
+        (b"II*\0" | b"MM\0*", ..) => "TIFF or raw",
+        _ => return "it is neither a JPEG nor a PNG".into(),
+    };
+    format!("it is a {format} photo by another name: convert it, for example with `magick IT.jpg NEW.jpg`")
 }
 
 /// Whether a JPEG has its end marker. The decoder fills a missing end with grey and does not say so.
@@ -103,6 +125,7 @@ impl Photo {
         if decoder.total_bytes() > MAX_BYTES {
             return Err(malformed(path, format!("{w} x {h} pixels are too many")));
         }
+        let _alone = (decoder.total_bytes() > LARGE).then(|| LARGE_ONE.lock().unwrap_or_else(PoisonError::into_inner));
         let image = DynamicImage::from_decoder(decoder).map_err(|e| malformed(path, e.to_string()))?;
         let mut image = DynamicImage::ImageRgb8(image.into_rgb8());
         let (long, scale) = (w.max(h), f64::from(max_side) / f64::from(w.max(h)));
@@ -198,7 +221,7 @@ fn is_mirrored(o: Orientation) -> bool {
     matches!(o, FlipHorizontal | FlipVertical | Rotate90FlipH | Rotate270FlipH)
 }
 
-fn swaps(o: Orientation) -> bool {
+pub(super) fn swaps(o: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(o, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
@@ -239,14 +262,20 @@ fn exif_camera(bytes: Vec<u8>, w: u32, h: u32) -> Option<Intrinsics> {
     let diagonal = f64::from(w).hypot(f64::from(h));
     let film = number(Tag::FocalLengthIn35mmFilm).map(|mm| mm * diagonal / 24f64.hypot(36.0));
     let sensor = || -> Option<f64> {
+        // Millimetres in a unit; 4 and 5 are written by some cameras though the standard has only inches and centimetres.
         let unit = match number(Tag::FocalPlaneResolutionUnit) {
             Some(3.0) => 10.0,
+            Some(4.0) => 1.0,
+            Some(5.0) => 0.001,
             _ => 25.4,
         };
-        // The resolution is that of the photo as taken; another program may have scaled it since.
-        let scale = number(Tag::PixelXDimension).map_or(1.0, |taken| f64::from(w) / taken);
+        // The resolution is that of the photo as taken; another program may have scaled, or turned, it since.
+        let taken = [number(Tag::PixelXDimension), number(Tag::PixelYDimension)];
+        let taken = taken.into_iter().flatten().fold(0.0, f64::max);
+        let scale = if taken > 0.0 { f64::from(w.max(h)) / taken } else { 1.0 };
         Some(number(Tag::FocalLength)? * number(Tag::FocalPlaneXResolution)? / unit * scale)
     };
-    let f = film.or_else(sensor)?;
+    let is_a_lens = |f: &f64| LENSES.contains(&(f / f64::from(w.max(h))));
+    let f = film.filter(is_a_lens).or_else(|| sensor().filter(is_a_lens))?;
     plausible(Intrinsics { width: w, height: h, fx: f, fy: f, cx: f64::from(w) * 0.5, cy: f64::from(h) * 0.5 })
 }

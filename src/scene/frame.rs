@@ -1,7 +1,7 @@
 //! Frames of a capture, before and after their cameras are known.
 
 use super::{Camera, DepthMap, Intrinsics, PoseQuality};
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use nalgebra::{Isometry3, Point3};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Frame {
     /// File name without extension; unique in a capture, the key of every per-image file in the scene folder.
     pub stem: String,
-    /// Where the photo came from.
+    /// Where the photo came from. A frame of a video has no file of its own: its name lies below that of the video.
     pub path: PathBuf,
     /// The pixels: upright, and of a pinhole camera.
     pub image: Arc<RgbImage>,
@@ -23,6 +23,8 @@ pub struct Frame {
     pub given_c2w: Option<Isometry3<f64>>,
     /// What a depth sensor measured, in metres, at the size of `image` and registered to it.
     pub sensor_depth: Option<Arc<DepthMap>>,
+    /// Which pixels may be used, of the size of `image`: 255 where, 0 where not. `None` is all.
+    pub mask: Option<Arc<GrayImage>>,
 }
 
 impl Frame {

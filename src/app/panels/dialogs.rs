@@ -26,7 +26,7 @@ impl Dialogs {
         self.offer = Some((input.display().to_string(), out.display().to_string()));
     }
 
-    /// Asks for a folder to open.
+    /// Asks for a folder or a video to open.
     pub(in crate::app) fn ask_open(&mut self) {
         self.open = Some(self.path.clone());
     }
@@ -62,7 +62,9 @@ impl Dialogs {
                 out.push(Command::Do(Action::Open));
             }
             ui.add_space(8.0);
-            ui.label("A scene to review, or photos to make one of. You can also drop it here, or type its path:");
+            ui.label(
+                "A scene to review, or photos or a video to make one of. You can also drop it here, or type its path:",
+            );
             let field = ui.add(TextEdit::singleline(&mut self.path).desired_width(420.0).hint_text("/path/to/folder"));
             if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) && !self.path.trim().is_empty() {
                 out.push(Command::Open(PathBuf::from(self.path.trim())));
@@ -101,7 +103,7 @@ impl Dialogs {
         let mut answer = None;
         Modal::new(Id::unique("open")).show(ctx, |ui| {
             ui.set_width(460.0);
-            ui.heading("Open a scene, or a folder of photos");
+            ui.heading("Open a scene, a folder of photos, or a video");
             ui.add_space(6.0);
             let field = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY).hint_text("/path/to/folder"));
             if !field.has_focus() && !field.lost_focus() {
@@ -114,8 +116,10 @@ impl Dialogs {
                 if (ui.add_enabled(there, Button::new("Open")).clicked() || enter) && there {
                     answer = Some(Some(Command::Open(PathBuf::from(path.trim()))));
                 }
-                if ui.button("Browse...").clicked() {
-                    answer = Some(Some(Command::Browse));
+                for (text, video) in [("Browse...", false), ("Browse for a video...", true)] {
+                    if ui.button(text).clicked() {
+                        answer = Some(Some(Command::Browse { video }));
+                    }
                 }
                 if ui.button("Not now").clicked() {
                     answer = Some(None);

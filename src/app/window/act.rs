@@ -50,7 +50,7 @@ impl Window {
             }
             Command::ResetLayout => self.layout.tree = panels::default_layout().tree,
             Command::Open(path) => self.open(ctx, &path),
-            Command::Browse => self.browse(ctx),
+            Command::Browse { video } => self.browse(ctx, video),
             Command::Run { input, out } => self.start_run(ctx, input, out),
             Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
             Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
@@ -193,14 +193,19 @@ impl Window {
         }
     }
 
-    pub(super) fn browse(&mut self, ctx: &Context) {
+    pub(super) fn browse(&mut self, ctx: &Context, video: bool) {
         if std::mem::replace(&mut self.asking, true) {
             return;
         }
         let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
         std::thread::spawn(move || {
-            let folder = rfd::FileDialog::new().set_title("Open a scene, or a folder of photos").pick_folder();
-            let _ = answer.send(Answer::Folder(folder));
+            let chosen = if video {
+                let dialog = rfd::FileDialog::new().set_title("Open a video");
+                dialog.add_filter("Videos", &crate::input::video::ENDINGS).pick_file()
+            } else {
+                rfd::FileDialog::new().set_title("Open a scene, or a folder of photos").pick_folder()
+            };
+            let _ = answer.send(Answer::Chosen(chosen));
             ctx.request_repaint();
         });
     }

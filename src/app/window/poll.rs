@@ -160,11 +160,11 @@ impl Window {
     pub(super) fn poll_answers(&mut self, ctx: &Context) {
         while let Ok(answer) = self.answers.1.try_recv() {
             match answer {
-                Answer::Folder(folder) => {
+                Answer::Chosen(path) => {
                     self.asking = false;
-                    match folder {
-                        Some(folder) => self.open(ctx, &folder),
-                        None => self.log.add(Level::Info, "no folder was chosen".into()),
+                    match path {
+                        Some(path) => self.open(ctx, &path),
+                        None => self.log.add(Level::Info, "nothing was chosen".into()),
                     }
                 }
                 Answer::Exported(Ok(text)) => self.tell(Level::Info, text),

@@ -31,6 +31,16 @@ pub(super) struct Features {
     pub(super) descriptors: Vec<[i16; DESCRIPTOR]>,
 }
 
+impl Features {
+    /// Keeps the features at points that `wanted` says yes to.
+    pub(super) fn retain(&mut self, wanted: impl Fn(&[f64; 2]) -> bool) {
+        let keep: Vec<bool> = self.points.iter().map(wanted).collect();
+        let (mut p, mut d) = (keep.iter(), keep.iter());
+        self.points.retain(|_| p.next().is_some_and(|k| *k));
+        self.descriptors.retain(|_| d.next().is_some_and(|k| *k));
+    }
+}
+
 /// An extremum of the difference of Gaussians, in its octave's pixels.
 struct Extremum {
     octave: usize,

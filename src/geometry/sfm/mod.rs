@@ -35,8 +35,8 @@ use crate::scene::{Cancelled, Intrinsics, Job, Sparse};
 use bundle::Refine;
 use features::{Features, detect};
 use graph::{Pair, tracks, verified_pairs};
-use image::RgbImage;
 use image::imageops::{FilterType, resize};
+use image::{GrayImage, RgbImage};
 use mapper::Mapper;
 use matching::choose_pairs;
 use nalgebra::Isometry3;
@@ -49,6 +49,8 @@ pub struct SfmInput<'a> {
     pub images: &'a [&'a RgbImage],
     /// Intrinsics of each photo, of the photo's size.
     pub intrinsics: &'a [Intrinsics],
+    /// Which pixels of each photo may be used (0: not), of the photo's size; empty where all may.
+    pub masks: &'a [Option<&'a GrayImage>],
     /// Whether the intrinsics are exact. Else focal lengths are refined, shared by photos whose guesses are the same.
     pub intrinsics_known: bool,
 }
@@ -147,6 +149,9 @@ fn validate(input: &SfmInput) -> Result<(), SfmError> {
     if input.intrinsics.len() != photos {
         return Err(SfmError::Mismatch { photos, given: input.intrinsics.len(), what: "intrinsics" });
     }
+    if !input.masks.is_empty() && input.masks.len() != photos {
+        return Err(SfmError::Mismatch { photos, given: input.masks.len(), what: "masks" });
+    }
     for (i, (image, k)) in input.images.iter().zip(input.intrinsics).enumerate() {
         if !k.is_plausible() || (k.width, k.height) != image.dimensions() {
             return Err(SfmError::BadIntrinsics(i));
@@ -194,11 +199,18 @@ fn prepare(input: &SfmInput, stage: &Stage) -> Result<Prepared, Cancelled> {
             .into_par_iter()
             .map(|i| {
                 let (w, h) = (intrinsics[i].width, intrinsics[i].height);
-                if input.images[i].dimensions() == (w, h) {
+                let mut found = if input.images[i].dimensions() == (w, h) {
                     detect(input.images[i])
                 } else {
                     detect(&resize(input.images[i], w, h, FilterType::Triangle))
+                };
+                if let Some(mask) = input.masks.get(i).copied().flatten() {
+                    let (sx, sy) = (f64::from(mask.width()) / f64::from(w), f64::from(mask.height()) / f64::from(h));
+                    found.retain(|[x, y]| {
+                        mask.get_pixel_checked((x * sx) as u32, (y * sy) as u32).is_some_and(|v| v.0[0] > 0)
+                    });
                 }
+                found
             })
             .collect();
         features.extend(some);

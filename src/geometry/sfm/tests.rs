@@ -106,7 +106,7 @@ fn a_textured_corner_is_reconstructed_and_repeats_bit_for_bit() {
     let truth = cameras(6);
     let images: Vec<RgbImage> = truth.iter().map(photo).collect();
     let intrinsics: Vec<Intrinsics> = truth.iter().map(|c| c.intrinsics).collect();
-    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, intrinsics_known: true };
+    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, masks: &[], intrinsics_known: true };
     let sparse = reconstruct(&input, &SfmOptions { seed: 3 }, &Quiet).unwrap().sparse;
     assert_eq!(sparse.registered().len(), 6);
     assert!(sparse.mean_reprojection_error() < 0.5, "{}", sparse.mean_reprojection_error());
@@ -124,7 +124,7 @@ fn a_guessed_focal_length_is_refined() {
     let truth = cameras(6);
     let images: Vec<RgbImage> = truth.iter().map(photo).collect();
     let guess = vec![Intrinsics { fx: 240.0, fy: 240.0, ..truth[0].intrinsics }; 6];
-    let input = SfmInput { images: &gather(&images), intrinsics: &guess, intrinsics_known: false };
+    let input = SfmInput { images: &gather(&images), intrinsics: &guess, masks: &[], intrinsics_known: false };
     let sparse = reconstruct(&input, &SfmOptions { seed: 0 }, &Quiet).unwrap().sparse;
     assert_eq!(sparse.registered().len(), 6);
     let found = sparse.cameras[0].unwrap().intrinsics;
@@ -136,7 +136,7 @@ fn given_cameras_come_back_as_given_with_points_on_the_walls() {
     let truth = cameras(5);
     let images: Vec<RgbImage> = truth.iter().map(photo).collect();
     let intrinsics: Vec<Intrinsics> = truth.iter().map(|c| c.intrinsics).collect();
-    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, intrinsics_known: true };
+    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, masks: &[], intrinsics_known: true };
     let sparse = triangulate(&input, &truth, &SfmOptions::default(), &Quiet).unwrap();
     assert_eq!(sparse.cameras, truth.iter().copied().map(Some).collect::<Vec<_>>());
     assert!(sparse.points.len() > 100, "{}", sparse.points.len());
@@ -153,7 +153,7 @@ fn a_wrong_given_focal_length_is_found_out_and_the_poses_stay() {
     // Given as 3 % too long; the photos were taken with 210 px.
     let wrong = Intrinsics { fx: 216.3, fy: 216.3, ..truth[0].intrinsics };
     let given: Vec<Camera> = truth.iter().map(|c| Camera { intrinsics: wrong, ..*c }).collect();
-    let input = SfmInput { images: &gather(&images), intrinsics: &[wrong; 6], intrinsics_known: true };
+    let input = SfmInput { images: &gather(&images), intrinsics: &[wrong; 6], masks: &[], intrinsics_known: true };
     let sparse = triangulate(&input, &given, &SfmOptions::default(), &Quiet).unwrap();
     for (found, truth) in sparse.cameras.iter().flatten().zip(&truth) {
         assert_eq!(found.c2w, truth.c2w);
@@ -167,14 +167,15 @@ fn what_cannot_work_says_why() {
     let k = Intrinsics::guess(200, 150);
     let options = SfmOptions::default();
     let run = |images: &[&RgbImage], k: &[Intrinsics]| {
-        reconstruct(&SfmInput { images, intrinsics: k, intrinsics_known: false }, &options, &Quiet).unwrap_err()
+        reconstruct(&SfmInput { images, intrinsics: k, masks: &[], intrinsics_known: false }, &options, &Quiet)
+            .unwrap_err()
     };
     assert!(matches!(run(&[&white], &[k]), SfmError::TooFewPhotos(1)));
     assert!(matches!(run(&[], &[]), SfmError::TooFewPhotos(0)));
     assert!(matches!(run(&[&white, &white, &white], &[k; 3]), SfmError::NoOverlap { best: 0, .. }));
     assert!(matches!(run(&[&white, &white], &[k]), SfmError::Mismatch { .. }));
     assert!(matches!(run(&[&white, &white], &[k, Intrinsics { fx: f64::NAN, ..k }]), SfmError::BadIntrinsics(1)));
-    let input = SfmInput { images: &[&white, &white], intrinsics: &[k; 2], intrinsics_known: false };
+    let input = SfmInput { images: &[&white, &white], intrinsics: &[k; 2], masks: &[], intrinsics_known: false };
     assert!(matches!(reconstruct(&input, &options, &Impatient), Err(SfmError::Cancelled(_))));
     let listening = Listening::default();
     let camera = Camera { intrinsics: k, c2w: nalgebra::Isometry3::identity() };
@@ -191,8 +192,26 @@ fn a_photo_of_something_else_is_left_out_with_a_warning() {
     }));
     let intrinsics = vec![truth[0].intrinsics; 5];
     let listening = Listening::default();
-    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, intrinsics_known: true };
+    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, masks: &[], intrinsics_known: true };
     let sparse = reconstruct(&input, &SfmOptions::default(), &listening).unwrap().sparse;
     assert_eq!(sparse.registered(), [0, 1, 2, 3]);
     assert!(listening.0.lock().unwrap().iter().any(|w| w.contains("1 of 5 photos")));
+}
+
+#[test]
+fn masked_pixels_give_no_points() {
+    let truth = cameras(6);
+    let images: Vec<RgbImage> = truth.iter().map(photo).collect();
+    let intrinsics: Vec<Intrinsics> = truth.iter().map(|c| c.intrinsics).collect();
+    let right_half = image::GrayImage::from_fn(240, 180, |x, _| image::Luma([if x < 120 { 0 } else { 255 }]));
+    let masks = [Some(&right_half), None, Some(&right_half), None, Some(&right_half), None];
+    let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, masks: &masks, intrinsics_known: true };
+    let sparse = triangulate(&input, &truth, &SfmOptions::default(), &Quiet).unwrap();
+    let seen = |odd: usize| {
+        let of = move |(frame, at): &&(usize, [f32; 2])| frame % 2 == odd && at[0] < 119.0;
+        sparse.points.iter().flat_map(|p| &p.track).filter(of).count()
+    };
+    assert!(seen(0) == 0 && seen(1) > 20, "{} {}", seen(0), seen(1));
+    let short = SfmInput { masks: &masks[..2], ..input };
+    assert!(triangulate(&short, &truth, &SfmOptions::default(), &Quiet).is_err());
 }

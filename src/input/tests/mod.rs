@@ -1,6 +1,7 @@
 mod damaged;
 mod holi;
 mod layouts;
+mod odd;
 
 use super::*;
 use crate::scene::Quiet;
@@ -123,11 +124,6 @@ fn what_is_no_capture_is_one_sentence() {
     assert!(at("one").contains("holds one photo; at least two photos of the same place are needed"), "{}", at("one"));
     assert!(at("empty").contains("empty holds no photos: give a folder"), "{}", at("empty"));
     assert!(at("phone").contains("IMG_1.HEIC"), "{}", at("phone"));
-    assert!(
-        at("walk.mp4").contains("video") && at("walk.mp4").contains("give a folder of photos"),
-        "{}",
-        at("walk.mp4")
-    );
     assert!(at("a.jpg").contains("is one photo"), "{}", at("a.jpg"));
     assert!(at("half").contains("b.png") && at("half").contains("holds one photo"), "{}", at("half"));
 }

@@ -8,7 +8,7 @@ use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangul
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
 use crate::pipeline::{PosesMode, Stage, cache};
 use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -66,8 +66,13 @@ pub(in crate::pipeline) fn poses(run: &mut Run, capture: &Arc<Capture>) -> Resul
 fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: bool) -> Result<Sparse, RunError> {
     let images: Vec<&RgbImage> = capture.frames.iter().map(|f| f.image.as_ref()).collect();
     let intrinsics: Vec<Intrinsics> = capture.frames.iter().map(|f| f.intrinsics).collect();
-    let input =
-        SfmInput { images: &images, intrinsics: &intrinsics, intrinsics_known: capture.intrinsics_known || given };
+    let masks: Vec<Option<&GrayImage>> = capture.frames.iter().map(|f| f.mask.as_deref()).collect();
+    let input = SfmInput {
+        images: &images,
+        intrinsics: &intrinsics,
+        masks: &masks,
+        intrinsics_known: capture.intrinsics_known || given,
+    };
     let options = SfmOptions { seed: bench.options.seed };
     let sparse = if given {
         let cameras: Vec<Camera> = capture
@@ -127,6 +132,9 @@ fn make_depth(
     let posed = views(capture, sparse, frames);
     let super::given_depth::Given { mut depths, metres_per_unit } =
         super::given_depth::depths(bench, capture, sparse, frames)?;
+    for (dense, frame) in depths.iter_mut().zip(frames) {
+        hide_masked(dense, capture.frames[*frame].mask.as_deref());
+    }
     let world = world_from_input(bench, capture, &posed, &depths, metres_per_unit)?;
     let sparse = moved(sparse, &world);
     for (dense, frame) in depths.iter_mut().zip(frames) {
@@ -140,6 +148,13 @@ fn make_depth(
     bench.figure("depth_coverage", json!(round(coverage)));
     bench.folder.write_sparse(names, &sparse)?;
     Ok(Geometry { sparse: Arc::new(sparse), frames: frames.to_vec(), depths })
+}
+
+/// Depth is unknown on pixels that are masked.
+fn hide_masked(dense: &mut DenseDepth, mask: Option<&GrayImage>) {
+    for (k, _) in mask.iter().flat_map(|m| m.as_raw().iter().enumerate()).filter(|(_, v)| **v == 0) {
+        (dense.depth.data[k], dense.confidence[k]) = (0.0, 0.0);
+    }
 }
 
 /// The similarity that turns the world onto its floor, and brings a scene of unknown scale near to metres.

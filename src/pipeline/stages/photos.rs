@@ -50,6 +50,7 @@ fn content_hash(capture: &Capture) -> String {
         for depth in frame.sensor_depth.iter().flat_map(|map| &map.data) {
             hash.update(&depth.to_le_bytes());
         }
+        hash.update(frame.mask.as_ref().map_or(&[][..], |m| m.as_raw()));
     }
     hash.update(&[u8::from(capture.intrinsics_known), u8::from(capture.metric)]);
     hash.finalize().to_hex().to_string()

@@ -34,6 +34,7 @@ fn scene(maps: &[DepthMap], k: Intrinsics, seed: u64) -> (Capture, Sparse) {
             intrinsics: k,
             given_c2w: None,
             sensor_depth: None,
+            mask: None,
         });
     }
     let (name, source) = ("s".into(), "s".into());

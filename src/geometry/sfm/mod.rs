@@ -11,6 +11,7 @@ mod five_point;
 mod focal;
 mod graph;
 mod incremental;
+pub mod learned;
 mod mapper;
 mod matching;
 mod math;
@@ -26,16 +27,19 @@ mod triangulation;
 mod two_view;
 mod view;
 
+use crate::models::ModelError;
 use crate::scene::{Camera, Cancelled, Intrinsics, Job, Sparse};
 use bundle::Limits;
 use features::{Features, detect};
 use graph::{Pair, Track, normalised, per_pixel, tracks, verified_pairs};
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
+use learned::{Learned, Source};
 use mapper::{Mapper, Tolerance};
-use matching::{choose_pairs, match_features};
+use matching::choose_pairs;
 use nalgebra::Isometry3;
 use rayon::prelude::*;
+use std::sync::Arc;
 use two_view::sampson2;
 use view::View;
 
@@ -50,10 +54,12 @@ pub struct SfmInput<'a> {
 }
 
 /// Choices that the user has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SfmOptions {
     /// Seed of all random samples: the same seed gives the same reconstruction.
     pub seed: u64,
+    /// Where keypoints and matches come from instead of SIFT. Which photos are matched is still chosen by SIFT.
+    pub learned: Option<Arc<dyn Learned>>,
 }
 
 /// Why there is no reconstruction.
@@ -62,6 +68,9 @@ pub enum SfmError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// The learned features cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// One photo has no parallax.
     #[error("structure from motion needs two photos or more of the same place; there are {0}")]
     TooFewPhotos(usize),
@@ -185,6 +194,17 @@ fn prepare(input: &SfmInput, stage: &Stage) -> Result<Prepared, Cancelled> {
     Ok(Prepared { features, intrinsics, group })
 }
 
+/// The learned model's keypoints in the place of SIFT's, where there is one.
+fn learned_source<'a>(
+    input: &SfmInput,
+    options: &'a SfmOptions,
+    prepared: &mut Prepared,
+    stage: &Stage,
+) -> Result<Source<'a>, SfmError> {
+    let (working, features) = (&prepared.intrinsics, &mut prepared.features);
+    Source::new(options.learned.as_deref(), input.images, working, features, &|d, t| stage.tick(d, t))
+}
+
 /// Cameras and sparse points from photos alone. The result is scaled so that the median depth of points is 2.5; photos that
 /// do not register are `None` and `job` is warned of them.
 pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Result<Sparse, SfmError> {
@@ -194,14 +214,16 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
         return Err(SfmError::TooFewPhotos(n));
     }
     let stage = |from, to| Stage { job, from, to };
-    let prepared = prepare(input, &stage(0, 250))?;
-    let features = &prepared.features;
+    let mut prepared = prepare(input, &stage(0, 250))?;
     let mut views: Vec<View> = prepared.intrinsics.iter().map(|k| View::new(k, Isometry3::identity())).collect();
     let choosing = stage(250, 300);
-    let wanted = choose_pairs(features, PARTNERS, &|d, t| choosing.tick(d, t))?;
-    let matching = stage(300, 600);
-    let pairs =
-        verified_pairs(features, &views, &wanted, input.intrinsics_known, options.seed, &|d, t| matching.tick(d, t))?;
+    let wanted = choose_pairs(&prepared.features, PARTNERS, &|d, t| choosing.tick(d, t))?;
+    let source = learned_source(input, options, &mut prepared, &stage(300, 400))?;
+    let features = &prepared.features;
+    let matching = stage(400, 600);
+    let pairs = verified_pairs(features, &source, &views, &wanted, input.intrinsics_known, options.seed, &|d, t| {
+        matching.tick(d, t)
+    })?;
     if !input.intrinsics_known {
         focal::improve(features, &mut views, &pairs, &prepared.group, options.seed);
     }
@@ -254,7 +276,7 @@ fn warn_of_missing(sparse: &Sparse, components: usize, job: &dyn Job) {
 pub fn triangulate(
     input: &SfmInput,
     cameras: &[Camera],
-    _options: &SfmOptions,
+    options: &SfmOptions,
     job: &dyn Job,
 ) -> Result<Sparse, SfmError> {
     validate(input)?;
@@ -274,10 +296,11 @@ pub fn triangulate(
     let intrinsics: Vec<Intrinsics> = cameras.iter().map(|c| c.intrinsics).collect();
     let input = &SfmInput { intrinsics: &intrinsics, ..*input };
     let stage = |from, to| Stage { job, from, to };
-    let prepared = prepare(input, &stage(0, 500))?;
+    let mut prepared = prepare(input, &stage(0, 400))?;
+    let source = learned_source(input, options, &mut prepared, &stage(400, 500))?;
     let views: Vec<View> =
         prepared.intrinsics.iter().zip(cameras).map(|(k, c)| View::new(k, c.c2w.inverse())).collect();
-    let pairs = posed_pairs(&prepared.features, &views, &posed::pairs(cameras), &stage(500, 900))?;
+    let pairs = posed_pairs(&prepared.features, &source, &views, &posed::pairs(cameras), &stage(500, 900))?;
     let tracks: Vec<Track> = tracks(&prepared.features, &pairs);
     let mut mapper = Mapper::new(&prepared.features, &pairs, tracks, views, prepared.group.clone(), false);
     mapper.registered.fill(true);
@@ -347,27 +370,28 @@ fn with_better_focal(
 /// Matches that agree with the epipolar geometry of the given poses.
 fn posed_pairs(
     features: &[Features],
+    source: &Source,
     views: &[View],
     wanted: &[(usize, usize)],
     stage: &Stage,
-) -> Result<Vec<Pair>, Cancelled> {
+) -> Result<Vec<Pair>, SfmError> {
     let step = 8 * rayon::current_num_threads();
     let mut out = Vec::new();
     for (k, chunk) in wanted.chunks(step).enumerate() {
         stage.tick(k * step, wanted.len())?;
-        let found: Vec<Pair> = chunk
+        let found = chunk
             .par_iter()
             .map(|(i, j)| {
                 let between = views[*j].w2c * views[*i].w2c.inverse();
                 let e = math::skew(&between.translation.vector) * between.rotation.to_rotation_matrix().matrix();
                 let limit = GIVEN.pixels * per_pixel(views, *i, *j);
-                let matches = match_features(&features[*i], &features[*j], usize::MAX);
+                let matches = source.matches(features, *i, *j)?;
                 let points = normalised(features, views, (*i, *j), &matches);
                 let agree = |c: &two_view::Match| sampson2(&e, c) < limit * limit;
                 let matches = matches.into_iter().zip(&points).filter(|(_, c)| agree(c)).map(|(m, _)| m).collect();
-                Pair { i: *i, j: *j, matches, epipolar: e }
+                Ok(Pair { i: *i, j: *j, matches, epipolar: e })
             })
-            .collect();
+            .collect::<Result<Vec<Pair>, ModelError>>()?;
         out.extend(found);
     }
     Ok(out)

@@ -1,5 +1,6 @@
 //! Stages `poses` and `depth`: cameras, sparse points, dense depth, and the turn of the world onto its floor.
 
+use super::learned::{self, Metre};
 use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View, dense_depth};
 use crate::geometry::fusion::{FusedCloud, fuse};
@@ -54,7 +55,7 @@ pub(in crate::pipeline) fn poses(run: &mut Run, capture: &Arc<Capture>) -> Resul
     let names = image_names(capture);
     let sparse = run.stage(
         Stage::Poses,
-        &json!({ "given": given }),
+        &json!({ "given": given, "features": run.options.features.as_ref().map(|f| cache::fingerprint(f)) }),
         |bench| Ok(bench.folder.cache().read_sparse(&names)?),
         |bench| make_poses(bench, capture, &names, given),
     )?;
@@ -68,7 +69,8 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
     let intrinsics: Vec<Intrinsics> = capture.frames.iter().map(|f| f.intrinsics).collect();
     let input =
         SfmInput { images: &images, intrinsics: &intrinsics, intrinsics_known: capture.intrinsics_known || given };
-    let options = SfmOptions { seed: bench.options.seed };
+    let learned = learned::features(bench)?;
+    let options = SfmOptions { seed: bench.options.seed, learned };
     let sparse = if given {
         let cameras: Vec<Camera> = capture
             .frames
@@ -81,8 +83,10 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
     };
     let sparse = sparse.map_err(|e| match e {
         SfmError::Cancelled(e) => RunError::Cancelled(e),
+        SfmError::Model(e) => RunError::Model(e),
         reason => RunError::Sfm { input: capture.source.clone(), reason },
     })?;
+    learned::used(bench, "features", options.learned.as_ref().map(|l| l.name()));
     bench.figure("registered", json!(sparse.registered().len()));
     bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
     bench.figure("sparse_points", json!(sparse.points.len()));
@@ -106,7 +110,10 @@ pub(in crate::pipeline) fn depth(
     let stems: Vec<&str> = frames.iter().map(|i| capture.frames[*i].stem.as_str()).collect();
     let geometry = run.stage(
         Stage::Depth,
-        &json!({ "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(d)) }),
+        &json!({
+            "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(d)),
+            "depth_model": run.options.depth_model.as_ref().map(|d| cache::fingerprint(d)),
+        }),
         |bench| {
             let depths = stems.iter().map(|s| cache::read_dense(bench.folder, s)).collect::<Result<_, _>>()?;
             Ok(Geometry { sparse: Arc::new(bench.folder.read_sparse(&names)?), frames: frames.clone(), depths })
@@ -129,7 +136,8 @@ fn make_depth(
         Some(folder) => super::given_depth::read(folder, capture, sparse, frames, bench.job)?,
         None => dense_depth(&posed, &points_by_view(sparse, frames), bench.options.seed, bench.job)?,
     };
-    let world = world_from_input(bench, capture, &posed, &depths)?;
+    let metre = learned::fill_depth(bench, &posed, &points_by_view(sparse, frames), &mut depths)?;
+    let world = world_from_input(bench, capture, &posed, &depths, metre.as_ref())?;
     let sparse = moved(sparse, &world);
     for (dense, frame) in depths.iter_mut().zip(frames) {
         dense.depth.data.iter_mut().for_each(|d| *d *= world.scale as f32);
@@ -150,6 +158,7 @@ fn world_from_input(
     capture: &Capture,
     posed: &[View],
     depths: &[DenseDepth],
+    measured: Option<&Metre>,
 ) -> Result<Similarity, RunError> {
     let maps: Vec<DepthMap> = depths.iter().map(|d| d.depth.clone()).collect();
     let cloud: FusedCloud = fuse(posed, &maps, GRAVITY_POINTS);
@@ -160,11 +169,19 @@ fn world_from_input(
     if !floor {
         bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
     }
-    let metric = bench.meta.units == "metres";
-    let metre = if metric { 1.0 } else { estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)) };
+    let metric = capture.metric && capture.has_poses();
+    let metre = match measured {
+        _ if metric => 1.0,
+        Some(metre) => metre.length,
+        None => estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)),
+    };
     let scale = Similarity { scale: 1.0 / metre, ..Similarity::identity() };
     let world = scale.after(&upright);
-    if !metric {
+    if let (false, Some(metre)) = (metric, measured) {
+        bench.meta.units = "metres".into();
+        bench.meta.scale_source = format!("metric depth model {}", metre.model);
+    } else if !metric {
+        bench.meta.units = "arbitrary".into();
         bench.meta.scale_source = if floor && capture.frames.len() > 1 {
             "guess: cameras are held about 1.4 units above the floor"
         } else {

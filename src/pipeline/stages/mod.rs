@@ -3,10 +3,12 @@
 mod geometry;
 mod given_depth;
 mod labels;
+mod learned;
 mod photos;
 mod splats;
 
 pub(super) use geometry::{depth, poses};
 pub(super) use labels::{instances, masks};
+pub(super) use learned::check_models;
 pub(super) use photos::frames;
 pub(super) use splats::{mesh, splats};

@@ -51,8 +51,19 @@ if command -v python3 >/dev/null 2>&1; then
                 python3 -m pip install --quiet --disable-pip-version-check "${pair##*:}" ||
                 echo "No ${pair##*:} from PyPI: tests that compare with it are skipped."
         done
+        # The library that runs models. It comes with Python's package and is used without Python.
+        python3 -m pip show --quiet onnxruntime 2>/dev/null ||
+            python3 -m pip install --quiet --disable-pip-version-check onnxruntime || true
+        HOLOSCOPE_ONNXRUNTIME=${HOLOSCOPE_ONNXRUNTIME:-$(python3 -c '
+import glob, importlib.util, os
+spec = importlib.util.find_spec("onnxruntime")
+found = glob.glob(os.path.join(spec.submodule_search_locations[0], "capi", "libonnxruntime.*")) if spec else []
+print(sorted(found)[0] if found else "")')}
+        export HOLOSCOPE_ONNXRUNTIME
     fi
 fi
+[ -n "${HOLOSCOPE_ONNXRUNTIME:-}" ] || die "the tests of models need ONNX Runtime, and PyPI's onnxruntime could not be
+    installed: set HOLOSCOPE_ONNXRUNTIME to a libonnxruntime of version 1.23 or later"
 export PATH
 
 # A screen of its own: no window opens on the desktop, and keys go nowhere else.

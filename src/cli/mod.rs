@@ -19,6 +19,7 @@ macro_rules! eprintln {
 }
 
 mod demo;
+mod models;
 mod progress;
 mod report;
 mod run;
@@ -164,7 +165,7 @@ impl Cli {
             Some(Command::Export { scene, format, out, include, print }) => {
                 report::export(&scene, format, &out, include, print)
             }
-            Some(Command::Models { print }) => report::models(print),
+            Some(Command::Models { print }) => models::models(print),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that read a finished scene: `render`, `eval`, `export`, `models`.
+//! Commands that read a finished scene: `render`, `eval`, `export`.
 
 use super::{Print, What};
 use anyhow::{Context as _, Result, anyhow};
@@ -78,29 +78,5 @@ pub(super) fn export(scene: &Path, format: Format, out: &Path, include: Include,
     for file in &exported.files {
         println!("  {}", file.display());
     }
-    Ok(())
-}
-
-/// `holoscope models`.
-pub(super) fn models(print: Print) -> Result<()> {
-    let roles = [
-        ("poses", "structure from motion", "poses.json in the input"),
-        ("depth", "multi-view stereo", "--depth DIR with STEM.png, 16-bit thousandths"),
-        ("masks", "geometric segmenter", "--masks mask_index.json (Holi-Spatial layout)"),
-        ("captions", "measured: colour, size, support", "--vlm URL, an OpenAI-compatible server"),
-    ];
-    if print.json {
-        let rows: Vec<_> = roles
-            .iter()
-            .map(|(role, embedded, files)| json!({ "role": role, "embedded": embedded, "available": true, "files": files }))
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
-        return Ok(());
-    }
-    println!("{:<10} {:<34} from files", "role", "embedded, always there");
-    for (role, embedded, files) in roles {
-        println!("{role:<10} {embedded:<34} {files}");
-    }
-    println!("No model files are used by this version.");
     Ok(())
 }

@@ -53,6 +53,14 @@ pub struct RunOptions {
     /// Depth of another program: a folder of .npy, .exr or 16-bit .png, named as the photos
     #[arg(long, value_name = "DIR")]
     pub depth: Option<PathBuf>,
+    /// Learned features: an ONNX file, or a folder with an extractor and a matcher
+    #[arg(long, value_name = "FILE|DIR")]
+    #[serde(default)]
+    pub features: Option<PathBuf>,
+    /// A depth model whose depth fills what stereo could not measure: an ONNX file, or a folder that has one
+    #[arg(long, value_name = "FILE|DIR")]
+    #[serde(default)]
+    pub depth_model: Option<PathBuf>,
     /// An OpenAI-compatible server that writes captions
     #[arg(long, value_name = "URL")]
     pub vlm: Option<String>,
@@ -75,6 +83,8 @@ impl Default for RunOptions {
             holdout: None,
             masks: None,
             depth: None,
+            features: None,
+            depth_model: None,
             vlm: None,
             max_frames: None,
             until: None,

@@ -40,6 +40,9 @@ pub enum RunError {
     /// The masks' file cannot be used.
     #[error(transparent)]
     Masks(#[from] crate::perception::files::MaskFileError),
+    /// A model cannot be used.
+    #[error(transparent)]
+    Model(#[from] crate::models::ModelError),
     /// The VLM cannot be asked.
     #[error(transparent)]
     Vlm(#[from] crate::perception::vlm::VlmError),
@@ -297,7 +300,13 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
     if options.device == super::Device::Gpu {
         return Err(RunError::Option("--device gpu: this version has no GPU backend yet; use --device cpu".into()));
     }
-    for (name, path) in [("--masks", &options.masks), ("--depth", &options.depth)] {
+    let paths = [
+        ("--masks", &options.masks),
+        ("--depth", &options.depth),
+        ("--features", &options.features),
+        ("--depth-model", &options.depth_model),
+    ];
+    for (name, path) in paths {
         if let Some(path) = path.as_ref().filter(|p| !p.exists()) {
             return Err(RunError::Option(format!("{name}: {} does not exist", path.display())));
         }
@@ -305,6 +314,7 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
     if let Some(folder) = options.masks.as_ref().filter(|m| m.is_dir() && !m.join("mask_index.json").is_file()) {
         return Err(RunError::Option(format!("--masks: {} has no mask_index.json", folder.display())));
     }
+    stages::check_models(options)?;
     Ok(())
 }
 

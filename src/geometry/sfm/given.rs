@@ -3,11 +3,12 @@
 use super::bundle::{Limits, PosePrior, Refine};
 use super::features::Features;
 use super::graph::{Pair, Track, normalised, per_pixel, tracks};
+use super::learned::Source;
 use super::mapper::{Mapper, Tolerance};
-use super::matching::match_features;
 use super::two_view::{Match, sampson2};
 use super::view::View;
-use super::{SfmError, SfmInput, SfmOptions, Stage, math, outcome, posed, prepare, validate};
+use super::{SfmError, SfmInput, SfmOptions, Stage, learned_source, math, outcome, posed, prepare, validate};
+use crate::models::ModelError;
 use crate::scene::{Camera, Cancelled, Intrinsics, Job, Sparse};
 use rayon::prelude::*;
 
@@ -35,7 +36,7 @@ const GAIN: f64 = 0.9;
 pub fn triangulate(
     input: &SfmInput,
     cameras: &[Camera],
-    _options: &SfmOptions,
+    options: &SfmOptions,
     job: &dyn Job,
 ) -> Result<Sparse, SfmError> {
     validate(input)?;
@@ -43,10 +44,11 @@ pub fn triangulate(
     let intrinsics: Vec<Intrinsics> = cameras.iter().map(|c| c.intrinsics).collect();
     let input = &SfmInput { intrinsics: &intrinsics, ..*input };
     let stage = |from, to| Stage { job, from, to };
-    let prepared = prepare(input, &stage(0, 500))?;
+    let mut prepared = prepare(input, &stage(0, 400))?;
+    let source = learned_source(input, options, &mut prepared, &stage(400, 500))?;
     let views: Vec<View> =
         prepared.intrinsics.iter().zip(cameras).map(|(k, c)| View::new(k, c.c2w.inverse())).collect();
-    let pairs = posed_pairs(&prepared.features, &views, &posed::pairs(cameras), &stage(500, 900))?;
+    let pairs = posed_pairs(&prepared.features, &source, &views, &posed::pairs(cameras), &stage(500, 900))?;
     let tracks: Vec<Track> = tracks(&prepared.features, &pairs);
     let mut mapper = Mapper::new(&prepared.features, &pairs, tracks, views, prepared.group.clone(), Refine::Nothing);
     mapper.registered.fill(true);
@@ -140,27 +142,28 @@ fn what_moved(given: &Sparse, found: &Sparse) -> String {
 /// Matches that agree with the epipolar geometry of the given poses.
 fn posed_pairs(
     features: &[Features],
+    source: &Source,
     views: &[View],
     wanted: &[(usize, usize)],
     stage: &Stage,
-) -> Result<Vec<Pair>, Cancelled> {
+) -> Result<Vec<Pair>, SfmError> {
     let step = 8 * rayon::current_num_threads();
     let mut out = Vec::new();
     for (k, chunk) in wanted.chunks(step).enumerate() {
         stage.tick(k * step, wanted.len())?;
-        let found: Vec<Pair> = chunk
+        let found = chunk
             .par_iter()
             .map(|(i, j)| {
                 let between = views[*j].w2c * views[*i].w2c.inverse();
                 let e = math::skew(&between.translation.vector) * between.rotation.to_rotation_matrix().matrix();
                 let limit = GIVEN.pixels * per_pixel(views, *i, *j);
-                let matches = match_features(&features[*i], &features[*j], usize::MAX);
+                let matches = source.matches(features, *i, *j)?;
                 let points = normalised(features, views, (*i, *j), &matches);
                 let agree = |c: &Match| sampson2(&e, c) < limit * limit;
                 let matches = matches.into_iter().zip(&points).filter(|(_, c)| agree(c)).map(|(m, _)| m).collect();
-                Pair { i: *i, j: *j, matches, epipolar: e }
+                Ok(Pair { i: *i, j: *j, matches, epipolar: e })
             })
-            .collect();
+            .collect::<Result<Vec<Pair>, ModelError>>()?;
         out.extend(found);
     }
     Ok(out)

@@ -1,9 +1,11 @@
 //! Which photos see the same things: verified matches between pairs of photos, and the tracks they form.
 
+use super::SfmError;
 use super::features::Features;
-use super::matching::match_features;
+use super::learned::Source;
 use super::two_view::{Match, verify};
 use super::view::View;
+use crate::models::ModelError;
 use crate::scene::Cancelled;
 use nalgebra::{Matrix3, Point3};
 use rayon::prelude::*;
@@ -72,18 +74,22 @@ fn without_doubles(features: &[Features], (i, j): (usize, usize), matches: Vec<(
 /// Matches and verifies the pairs `wanted`; those with too few matches are left out.
 pub(super) fn verified_pairs(
     features: &[Features],
+    source: &Source,
     views: &[View],
     wanted: &[(usize, usize)],
     known: bool,
     seed: u64,
     tick: Tick,
-) -> Result<Vec<Pair>, Cancelled> {
+) -> Result<Vec<Pair>, SfmError> {
     let step = 8 * rayon::current_num_threads();
     let mut out = Vec::new();
     for (k, chunk) in wanted.chunks(step).enumerate() {
         tick(k * step, wanted.len())?;
-        let found: Vec<Option<Pair>> =
-            chunk.par_iter().map(|(i, j)| verified_pair(features, views, (*i, *j), known, seed)).collect();
+        let verify = |(i, j): &(usize, usize)| {
+            let matches = source.matches(features, *i, *j)?;
+            Ok(verified_pair(features, views, (*i, *j), matches, known, seed))
+        };
+        let found: Vec<Option<Pair>> = chunk.par_iter().map(verify).collect::<Result<_, ModelError>>()?;
         out.extend(found.into_iter().flatten());
     }
     Ok(out)
@@ -93,10 +99,11 @@ fn verified_pair(
     features: &[Features],
     views: &[View],
     (i, j): (usize, usize),
+    matches: Vec<(u32, u32)>,
     known: bool,
     seed: u64,
 ) -> Option<Pair> {
-    let matches = without_doubles(features, (i, j), match_features(&features[i], &features[j], usize::MAX));
+    let matches = without_doubles(features, (i, j), matches);
     if matches.len() < MIN_MATCHES {
         return None;
     }

@@ -12,6 +12,7 @@ mod focal;
 mod given;
 mod graph;
 mod incremental;
+pub mod learned;
 mod mapper;
 mod matching;
 mod math;
@@ -30,17 +31,19 @@ mod view;
 
 pub use given::triangulate;
 
-use crate::scene::Lens;
-use crate::scene::{Cancelled, Intrinsics, Job, Sparse};
+use crate::models::ModelError;
+use crate::scene::{Cancelled, Intrinsics, Job, Lens, Sparse};
 use bundle::Refine;
 use features::{Features, detect};
 use graph::{Pair, tracks, verified_pairs};
 use image::imageops::{FilterType, resize};
 use image::{GrayImage, RgbImage};
+use learned::{Learned, Source};
 use mapper::Mapper;
 use matching::choose_pairs;
 use nalgebra::Isometry3;
 use rayon::prelude::*;
+use std::sync::Arc;
 use view::View;
 
 /// Photos, one set of intrinsics for each.
@@ -75,10 +78,12 @@ pub struct Reconstruction {
 }
 
 /// Choices that the user has.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SfmOptions {
     /// Seed of all random samples: the same seed gives the same reconstruction.
     pub seed: u64,
+    /// Where keypoints and matches come from instead of SIFT. Which photos are matched is still chosen by SIFT.
+    pub learned: Option<Arc<dyn Learned>>,
 }
 
 /// Why there is no reconstruction.
@@ -87,6 +92,9 @@ pub enum SfmError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// The learned features cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// One photo has no parallax.
     #[error("structure from motion needs two photos or more of the same place; there are {0}")]
     TooFewPhotos(usize),
@@ -218,6 +226,17 @@ fn prepare(input: &SfmInput, stage: &Stage) -> Result<Prepared, Cancelled> {
     Ok(Prepared { features, intrinsics, group })
 }
 
+/// The learned model's keypoints in the place of SIFT's, where there is one.
+fn learned_source<'a>(
+    input: &SfmInput,
+    options: &'a SfmOptions,
+    prepared: &mut Prepared,
+    stage: &Stage,
+) -> Result<Source<'a>, SfmError> {
+    let (working, features) = (&prepared.intrinsics, &mut prepared.features);
+    Source::new(options.learned.as_deref(), input.images, working, features, &|d, t| stage.tick(d, t))
+}
+
 /// Cameras, lenses and sparse points from photos alone. The result is scaled so that the median depth of points is 2.5; photos that
 /// do not register are `None` and `job` is warned of them.
 pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Result<Reconstruction, SfmError> {
@@ -227,14 +246,16 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
         return Err(SfmError::TooFewPhotos(n));
     }
     let stage = |from, to| Stage { job, from, to };
-    let prepared = prepare(input, &stage(0, 250))?;
-    let features = &prepared.features;
+    let mut prepared = prepare(input, &stage(0, 250))?;
     let mut views: Vec<View> = prepared.intrinsics.iter().map(|k| View::new(k, Isometry3::identity())).collect();
     let choosing = stage(250, 300);
-    let wanted = choose_pairs(features, PARTNERS, &|d, t| choosing.tick(d, t))?;
-    let matching = stage(300, 600);
-    let pairs =
-        verified_pairs(features, &views, &wanted, input.intrinsics_known, options.seed, &|d, t| matching.tick(d, t))?;
+    let wanted = choose_pairs(&prepared.features, PARTNERS, &|d, t| choosing.tick(d, t))?;
+    let source = learned_source(input, options, &mut prepared, &stage(300, 400))?;
+    let features = &prepared.features;
+    let matching = stage(400, 600);
+    let pairs = verified_pairs(features, &source, &views, &wanted, input.intrinsics_known, options.seed, &|d, t| {
+        matching.tick(d, t)
+    })?;
     if !input.intrinsics_known {
         focal::improve(features, &mut views, &pairs, &prepared.group, options.seed);
     }

@@ -107,14 +107,15 @@ fn a_textured_corner_is_reconstructed_and_repeats_bit_for_bit() {
     let images: Vec<RgbImage> = truth.iter().map(photo).collect();
     let intrinsics: Vec<Intrinsics> = truth.iter().map(|c| c.intrinsics).collect();
     let input = SfmInput { images: &gather(&images), intrinsics: &intrinsics, masks: &[], intrinsics_known: true };
-    let sparse = reconstruct(&input, &SfmOptions { seed: 3 }, &Quiet).unwrap().sparse;
+    let sparse = reconstruct(&input, &SfmOptions { seed: 3, ..SfmOptions::default() }, &Quiet).unwrap().sparse;
     assert_eq!(sparse.registered().len(), 6);
     assert!(sparse.mean_reprojection_error() < 0.5, "{}", sparse.mean_reprojection_error());
     let worst = worst_centre(&sparse.cameras, &truth);
     assert!(worst < 0.01, "{worst}");
     assert!(sparse.cameras.iter().all(|c| c.unwrap().intrinsics == intrinsics[0]));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let again = pool.install(|| reconstruct(&input, &SfmOptions { seed: 3 }, &Quiet).unwrap().sparse);
+    let again =
+        pool.install(|| reconstruct(&input, &SfmOptions { seed: 3, ..SfmOptions::default() }, &Quiet).unwrap().sparse);
     assert_eq!(again.cameras, sparse.cameras);
     assert!(again.points.iter().zip(&sparse.points).all(|(a, b)| a.position == b.position && a.track == b.track));
 }
@@ -125,7 +126,7 @@ fn a_guessed_focal_length_is_refined() {
     let images: Vec<RgbImage> = truth.iter().map(photo).collect();
     let guess = vec![Intrinsics { fx: 240.0, fy: 240.0, ..truth[0].intrinsics }; 6];
     let input = SfmInput { images: &gather(&images), intrinsics: &guess, masks: &[], intrinsics_known: false };
-    let sparse = reconstruct(&input, &SfmOptions { seed: 0 }, &Quiet).unwrap().sparse;
+    let sparse = reconstruct(&input, &SfmOptions::default(), &Quiet).unwrap().sparse;
     assert_eq!(sparse.registered().len(), 6);
     let found = sparse.cameras[0].unwrap().intrinsics;
     assert!((found.fx - 210.0).abs() < 6.0 && (found.fy - 210.0).abs() < 6.0, "{found:?}");

@@ -1,5 +1,6 @@
 //! Stages `poses` and `depth`: cameras, sparse points, dense depth, and the turn of the world onto its floor.
 
+use super::learned;
 use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View};
 use crate::geometry::fusion::{FusedCloud, fuse};
@@ -54,7 +55,7 @@ pub(in crate::pipeline) fn poses(run: &mut Run, capture: &Arc<Capture>) -> Resul
     let names = image_names(capture);
     let sparse = run.stage(
         Stage::Poses,
-        &json!({ "given": given }),
+        &json!({ "given": given, "features": run.options.features.as_ref().map(|f| cache::fingerprint(f)) }),
         |bench| Ok(bench.folder.cache().read_sparse(&names)?),
         |bench| make_poses(bench, capture, &names, given),
     )?;
@@ -73,7 +74,8 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
         masks: &masks,
         intrinsics_known: capture.intrinsics_known || given,
     };
-    let options = SfmOptions { seed: bench.options.seed };
+    let learned = learned::features(bench)?;
+    let options = SfmOptions { seed: bench.options.seed, learned };
     let sparse = if given {
         let cameras: Vec<Camera> = capture
             .frames
@@ -86,8 +88,10 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
     };
     let sparse = sparse.map_err(|e| match e {
         SfmError::Cancelled(e) => RunError::Cancelled(e),
+        SfmError::Model(e) => RunError::Model(e),
         reason => RunError::Sfm { input: capture.source.clone(), reason },
     })?;
+    learned::used(bench, "features", options.learned.as_ref().map(|l| l.name()));
     bench.figure("registered", json!(sparse.registered().len()));
     bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
     bench.figure("sparse_points", json!(sparse.points.len()));
@@ -111,7 +115,10 @@ pub(in crate::pipeline) fn depth(
     let stems: Vec<&str> = frames.iter().map(|i| capture.frames[*i].stem.as_str()).collect();
     let geometry = run.stage(
         Stage::Depth,
-        &json!({ "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(&super::given_depth::place(d))) }),
+        &json!({
+            "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(&super::given_depth::place(d))),
+            "depth_model": run.options.depth_model.as_ref().map(|d| cache::fingerprint(d)),
+        }),
         |bench| {
             let depths = stems.iter().map(|s| cache::read_dense(bench.folder, s)).collect::<Result<_, _>>()?;
             Ok(Geometry { sparse: Arc::new(bench.folder.read_sparse(&names)?), frames: frames.clone(), depths })
@@ -132,10 +139,12 @@ fn make_depth(
     let posed = views(capture, sparse, frames);
     let super::given_depth::Given { mut depths, metres_per_unit } =
         super::given_depth::depths(bench, capture, sparse, frames)?;
+    let modelled = learned::fill_depth(bench, &posed, &points_by_view(sparse, frames), &mut depths)?;
     for (dense, frame) in depths.iter_mut().zip(frames) {
         hide_masked(dense, capture.frames[*frame].mask.as_deref());
     }
-    let world = world_from_input(bench, capture, &posed, &depths, metres_per_unit)?;
+    let sensed = metres_per_unit.map(|metres_per_unit| Measured { metres_per_unit, by: "sensor depth".into() });
+    let world = world_from_input(bench, capture, &posed, &depths, sensed.or(modelled))?;
     let sparse = moved(sparse, &world);
     for (dense, frame) in depths.iter_mut().zip(frames) {
         dense.depth.data.iter_mut().for_each(|d| *d *= world.scale as f32);
@@ -157,13 +166,19 @@ fn hide_masked(dense: &mut DenseDepth, mask: Option<&GrayImage>) {
     }
 }
 
+/// How long a unit of the scene is, and what says so.
+pub(super) struct Measured {
+    pub(super) metres_per_unit: f64,
+    pub(super) by: String,
+}
+
 /// The similarity that turns the world onto its floor, and brings a scene of unknown scale near to metres.
 fn world_from_input(
     bench: &mut Bench,
     capture: &Capture,
     posed: &[View],
     depths: &[DenseDepth],
-    metres_per_unit: Option<f64>,
+    measured: Option<Measured>,
 ) -> Result<Similarity, RunError> {
     let maps: Vec<DepthMap> = depths.iter().map(|d| d.depth.clone()).collect();
     let cloud: FusedCloud = fuse(posed, &maps, GRAVITY_POINTS);
@@ -175,15 +190,15 @@ fn world_from_input(
         bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
     }
     let given = capture.has_poses() && capture.metric;
-    let scale = match metres_per_unit {
+    let scale = match &measured {
         _ if given => 1.0,
-        Some(metres) => metres,
+        Some(measured) => measured.metres_per_unit,
         None => 1.0 / estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)),
     };
     let world = Similarity { scale, ..Similarity::identity() }.after(&upright);
-    bench.meta.units = if given || metres_per_unit.is_some() { "metres" } else { "arbitrary" }.into();
-    if !given && metres_per_unit.is_some() {
-        bench.meta.scale_source = "sensor depth".into();
+    bench.meta.units = if given || measured.is_some() { "metres" } else { "arbitrary" }.into();
+    if let (false, Some(measured)) = (given, measured) {
+        bench.meta.scale_source = measured.by;
     } else if !given {
         bench.meta.scale_source = if floor && capture.frames.len() > 1 {
             "guess: cameras are held about 1.4 units above the floor"

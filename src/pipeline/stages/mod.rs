@@ -3,12 +3,14 @@
 mod geometry;
 mod given_depth;
 mod labels;
+mod learned;
 mod photos;
 mod reviewed;
 mod splats;
 
 pub(super) use geometry::{depth, poses};
 pub(super) use labels::{instances, masks};
+pub(super) use learned::check_models;
 pub(super) use photos::frames;
 pub(super) use reviewed::reviewed;
 pub(super) use splats::{mesh, splats};

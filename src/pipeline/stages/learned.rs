@@ -1,0 +1,89 @@
+//! `--features` and `--depth-model`: models that the user brings.
+
+use super::geometry::Measured;
+use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metre_of};
+use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
+use crate::geometry::sfm::learned::{self, Learned};
+use crate::models::{Accelerator, Execution, runtime};
+use crate::pipeline::run::{Bench, RunError};
+use crate::pipeline::{Device, RunOptions};
+use crate::scene::{Job as _, SparsePoint};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Median relative deviation of frames' scales beyond which the user is told that a metre is uncertain.
+const UNCERTAIN: f64 = 0.1;
+
+/// Refuses models that cannot be used, before any work; they are loaded where they are needed.
+pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunError> {
+    options.features.as_deref().map(learned::find).transpose()?;
+    options.depth_model.as_deref().map(depth_model::find).transpose()?;
+    if options.features.is_some() || options.depth_model.is_some() {
+        runtime()?;
+    }
+    Ok(())
+}
+
+fn execution(device: Device) -> Execution {
+    let accelerator = match device {
+        Device::Auto => Accelerator::Auto,
+        Device::Gpu => Accelerator::Gpu,
+        Device::Cpu => Accelerator::Cpu,
+    };
+    Execution { accelerator, threads: rayon::current_num_threads() }
+}
+
+/// The learned features that the user asks for.
+pub(super) fn features(bench: &Bench) -> Result<Option<Arc<dyn Learned>>, RunError> {
+    let path = bench.options.features.as_deref();
+    Ok(path.map(|p| learned::open(p, execution(bench.options.device))).transpose()?)
+}
+
+/// Writes down which model was used for a role, and what it ran on.
+pub(super) fn used(bench: &mut Bench, role: &str, name: Option<String>) {
+    let start = format!("{role}: ");
+    bench.meta.models.retain(|m| !m.starts_with(&start));
+    bench.meta.models.extend(name.map(|name| start + &name));
+}
+
+/// Fills the holes of `depths` from the depth model that the user asks for. Where its numbers are metres and the scene's
+/// are not, it also tells how long a metre is.
+pub(super) fn fill_depth(
+    bench: &mut Bench,
+    posed: &[View],
+    points: &[SparsePoint],
+    depths: &mut [DenseDepth],
+) -> Result<Option<Measured>, RunError> {
+    used(bench, "depth", None);
+    let Some(path) = bench.options.depth_model.clone() else { return Ok(None) };
+    let model = depth_model::open(&path, execution(bench.options.device))?;
+    let photos: Vec<Photo> = posed.iter().map(|v| Photo { image: v.image, intrinsics: v.camera.intrinsics }).collect();
+    let priors = model.predict(&photos, bench.job).map_err(|e| match e {
+        DepthError::Cancelled(e) => RunError::Cancelled(e),
+        DepthError::Model(e) => RunError::Model(e),
+    })?;
+    used(bench, "depth", Some(model.name()));
+    let alignments = fill_from_priors(posed, points, &priors, depths, bench.job)?;
+    let fitting = alignments.iter().flatten().count();
+    bench.figure("depth_model_frames", json!(fitting));
+    if fitting < posed.len() {
+        bench.job.warn(format!(
+            "--depth-model: {} of {} photos have depth by the model that the sparse points do not agree with, and it is left \
+             out; if these are all, say what its numbers mean in {}.toml (meaning = \"metric\", \"scale\", \"scale and \
+             shift\" or \"inverse\")",
+            posed.len() - fitting,
+            posed.len(),
+            path.display()
+        ));
+    }
+    let metric = priors.first().is_some_and(|p| p.meaning == Meaning::Metric);
+    let Some((length, spread)) = metre_of(&alignments).filter(|_| metric) else { return Ok(None) };
+    if spread > UNCERTAIN {
+        bench.job.warn(format!(
+            "--depth-model: the photos do not agree on the length of a metre: half of them are off by {:.0} % or more",
+            spread * 100.0
+        ));
+    }
+    bench.figure("metre_spread", json!(super::geometry::round(spread)));
+    Ok(Some(Measured { metres_per_unit: 1.0 / length, by: format!("metric depth model {}", model.name()) }))
+}

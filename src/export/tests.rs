@@ -23,6 +23,7 @@ fn scene(root: &Path) -> SceneFolder {
         program: "0.1".into(),
         models: vec![],
         warnings: vec![],
+        typed_scale: None,
         figures: Value::Null,
     };
     scene.write_meta(&meta).unwrap();

@@ -33,6 +33,7 @@ fn meta() -> SceneMeta {
         program: "0.1.0".into(),
         models: vec![],
         warnings: vec![],
+        typed_scale: None,
         figures: serde_json::json!({"registered": 2}),
     }
 }
@@ -359,4 +360,27 @@ proptest! {
         let noise: Vec<u8> = (0..200).map(|_| rng.u8(..)).collect();
         prop_assert!(mesh_ply::decode(Path::new("m"), &noise).is_err() && depth_png::decode(Path::new("d"), &noise).is_err());
     }
+}
+
+#[test]
+fn pose_quality_lies_beside_the_cameras_and_comes_back_with_them() {
+    let (_dir, folder) = scene();
+    let (names, sparse) = a_sparse(5, 4);
+    folder.write_sparse(&names, &sparse).unwrap();
+    let text = std::fs::read_to_string(folder.root().join("pose_quality.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["version"], &json["frames"][0]["image"]), (&1.into(), &"img 0".into()));
+    assert_eq!((&json["frames"][1]["registered"], &json["frames"][0]["registered"]), (&false.into(), &true.into()));
+    assert!(json["frames"][1].get("observations").is_none() && json["frames"][0]["center_sigma"].is_null());
+    assert!(json["frames"][3]["weak"].as_str().unwrap().starts_with("large error"), "random points fit nothing");
+    let back = folder.read_sparse(&names).unwrap();
+    assert_eq!(back.quality, crate::scene::PoseQuality::of(&sparse));
+    // In another order, and without the file.
+    let (mut turned, mut expected) = (names.clone(), back.quality.clone());
+    (turned.reverse(), expected.reverse());
+    assert_eq!(folder.read_sparse(&turned).unwrap().quality, expected);
+    std::fs::write(folder.root().join("pose_quality.json"), "{}").unwrap();
+    assert!(folder.read_sparse(&names).unwrap_err().to_string().contains("pose_quality.json"));
+    std::fs::remove_file(folder.root().join("pose_quality.json")).unwrap();
+    assert!(folder.read_sparse(&names).unwrap().quality.is_empty());
 }

@@ -3,6 +3,7 @@
 use crate::app::command::Command;
 use crate::app::health::{self, Row};
 use crate::app::model::Model;
+use crate::scene::Sparse;
 use eframe::egui::{Align, Label, Layout, RichText, ScrollArea, Sense, Ui};
 use egui_extras::{Column, TableBuilder};
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 /// What it keeps between frames: the table, worked out anew when cameras or photos change.
 #[derive(Default)]
 pub(in crate::app) struct HealthPanel {
-    /// Address of the cameras and number of photos that the rows are of.
-    of: (usize, usize),
+    /// The cameras and the number of photos that the rows are of.
+    of: Option<(Arc<Sparse>, usize)>,
     rows: Vec<Row>,
 }
 
@@ -21,10 +22,11 @@ impl HealthPanel {
             ui.weak("No cameras yet.");
             return;
         }
-        let of = (Arc::as_ptr(&model.sparse) as usize, model.photos.len());
-        if self.of != of {
+        let photos = model.photos.len();
+        if self.of.as_ref().is_none_or(|(s, n)| !Arc::ptr_eq(s, &model.sparse) || *n != photos) {
             let stems: Vec<&str> = model.photos.iter().map(|p| p.stem.as_str()).collect();
-            (self.of, self.rows) = (of, health::rows(&model.sparse, &stems));
+            self.rows = health::rows(&model.sparse, &stems);
+            self.of = Some((Arc::clone(&model.sparse), photos));
         }
         facts(ui, model, &self.rows);
         troubles(ui, model);

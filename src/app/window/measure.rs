@@ -89,7 +89,9 @@ impl Window {
 
     /// Shows the scene as it is now.
     pub(super) fn rescaled(&mut self, ctx: &Context, result: Result<f64, String>) {
+        // Another scene may have been opened meanwhile.
         let applying = self.model.measure.as_mut().and_then(|m| m.applying.take());
+        let is_open = applying.is_some();
         for warning in applying.iter().flat_map(|a| a.warnings()) {
             self.tell(Level::Warning, warning);
         }
@@ -102,6 +104,9 @@ impl Window {
         };
         if factor != 1.0 {
             self.tell(Level::Info, format!("every length of the scene is {factor:.4} times as large now, in metres"));
+        }
+        if !is_open {
+            return;
         }
         if let Some(measure) = &mut self.model.measure {
             measure.points.iter_mut().for_each(|p| p.coords *= factor);

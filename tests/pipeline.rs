@@ -5,10 +5,10 @@
 mod common;
 
 use common::{assert_same, files, json, photos, state};
-use holoscope::pipeline::{Message, Pipeline, RunOptions, SceneView, Stage};
+use holoscope::pipeline::{Message, Pipeline, RunOptions, SceneView, Stage, TypedDistance, rescale};
 use holoscope::review::{Decision, Review};
 use holoscope::scene::folder::{SceneFolder, read_depth_png};
-use holoscope::scene::{Camera, Instance, Similarity, Sparse};
+use holoscope::scene::{Camera, Instance, Quiet, Similarity, Sparse};
 use holoscope::splat;
 use image::DynamicImage;
 use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
@@ -289,6 +289,32 @@ fn a_finished_run_is_kept_and_changes_nothing() {
 }
 
 /// A run as the window has it: cancelled in a stage, it says so, and another one goes on from there.
+/// A distance typed in the window: a resumed run keeps the scene as it is then, and a stage that is made anew comes to
+/// the same scale.
+#[test]
+fn a_typed_scale_lasts() {
+    let made = &*MADE;
+    let dir = made.copy();
+    let scene = dir.path().join("scene");
+    let folder = SceneFolder::open(&scene).unwrap();
+    let typed = TypedDistance { in_scene: 1.0, metres: 1.7 };
+    assert_eq!(rescale(&folder, &typed, "test", &Quiet).unwrap(), 1.7);
+    let centers = || -> Vec<_> {
+        let sparse = folder.read_sparse(&made.names()).unwrap();
+        sparse.cameras.iter().flatten().map(Camera::center).collect()
+    };
+    let after = centers();
+    assert!(made.cameras().iter().zip(&after).all(|(a, b)| (a.center().coords * 1.7 - b.coords).norm() < 1e-9));
+    let kept = common::Ran::of(&mut run(&made.input, &scene)).ok();
+    assert_eq!(kept.err.matches("kept from the last run").count(), 7, "{kept:?}");
+    assert_eq!(centers(), after);
+    std::fs::remove_dir_all(scene.join("cache/dense")).unwrap();
+    common::Ran::of(run(&made.input, &scene).args(["--until", "depth"])).ok();
+    assert!(centers().iter().zip(&after).all(|(a, b)| (a - b).norm() < 1e-6), "made anew at the same scale");
+    let meta = json(&scene.join("scene.json"));
+    assert_eq!((&meta["units"], &meta["scale_source"]), (&json!("metres"), &json!("typed: 1.70 m between two points")));
+}
+
 #[test]
 fn a_cancelled_run_keeps_what_is_finished() {
     let dir = tempfile::tempdir().unwrap();

@@ -358,6 +358,7 @@ fn meta(names: &[String]) -> SceneMeta {
         program: env!("CARGO_PKG_VERSION").into(),
         models: Vec::new(),
         warnings: Vec::new(),
+        typed_scale: None,
         figures: serde_json::Value::Null,
     }
 }

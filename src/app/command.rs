@@ -8,6 +8,7 @@ use super::view_state::Shown;
 use crate::export::{Format, Include};
 use crate::review::Decision;
 use eframe::egui::ThemePreference;
+use nalgebra::{Point3, Vector3};
 use std::path::PathBuf;
 
 /// A wish of the user.
@@ -23,6 +24,12 @@ pub(super) enum Command {
     Snap(usize),
     /// Look at an instance in 3D.
     FlyTo(u32),
+    /// Take the point of the scene that a ray of the 3D view ends on: origin and direction.
+    MeasureAlong(Point3<f64>, Vector3<f64>),
+    /// Take the point of the scene at a pixel of a photo (pixel centres at +0.5).
+    MeasureInPhoto(usize, [f64; 2]),
+    /// The two points are so many metres apart: bring the whole scene to that scale.
+    SetScale(f64),
     /// The 3D camera was moved by hand.
     Look(Orbit),
     /// The photo was zoomed or moved.

@@ -1,6 +1,8 @@
 //! What the window shows: the scene as far as it is known, the review, and the selection that all panels share.
 
+use super::health;
 use super::load::stem;
+use super::measure::Measure;
 use super::orbit::{self, Orbit};
 use super::order;
 use super::photos::{Photo, Pixels};
@@ -61,6 +63,10 @@ pub(super) struct Model {
     pub extent: Extent,
     /// What `scene.json` says.
     pub meta: Option<SceneMeta>,
+    /// Photos that a run could not read, and why.
+    pub reading_warnings: Vec<String>,
+    /// The measuring tape, while it is in use.
+    pub measure: Option<Measure>,
     /// Goes up whenever masks or what is shown of them change.
     pub mask_stamp: u64,
 }
@@ -74,6 +80,11 @@ impl Model {
     /// The selected instance.
     pub(super) fn selected(&self) -> Option<&Reviewed> {
         self.items().get(&self.view.instance?)
+    }
+
+    /// The unit of lengths: "m" or "units".
+    pub(super) fn unit(&self) -> &'static str {
+        health::unit(&self.units)
     }
 
     /// Index of the selected photo.
@@ -223,6 +234,7 @@ impl Model {
     /// Takes in the photos of a run.
     pub(super) fn set_capture(&mut self, capture: &Capture) {
         self.name.clone_from(&capture.name);
+        self.reading_warnings.clone_from(&capture.warnings);
         self.units = if capture.metric { "metres" } else { "arbitrary" }.into();
         let photo =
             |f: &crate::scene::Frame| Photo { stem: f.stem.clone(), pixels: Pixels::Memory(Arc::clone(&f.image)) };

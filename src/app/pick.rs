@@ -63,6 +63,17 @@ pub(super) fn surface(cloud: &Gaussians, origin: &Point3<f64>, direction: &Vecto
     Some(origin + direction.normalize() * f64::from(end.0))
 }
 
+/// The point nearest to a ray by angle, within a degree and before the eye; of two equally near the first.
+pub(super) fn nearest_point<'a>(
+    points: impl Iterator<Item = &'a Point3<f64>>,
+    origin: &Point3<f64>,
+    direction: &Vector3<f64>,
+) -> Option<Point3<f64>> {
+    let angle = |p: &Point3<f64>| (p - origin).angle(direction);
+    let near = points.map(|p| (angle(p), *p)).filter(|(a, _)| *a < 1f64.to_radians());
+    near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, p)| p)
+}
+
 /// Instances whose masks cover pixel `(x, y)`, the smallest mask first.
 pub(super) fn masks_at(frame: &FrameMasks, x: u32, y: u32) -> Vec<u32> {
     let mut hits: Vec<(u64, u32)> = frame
@@ -179,5 +190,14 @@ mod tests {
         assert_eq!(to_segment([0.0, 1.0], [-1.0, 0.0], [1.0, 0.0]), 1.0);
         assert_eq!(to_segment([4.0, 4.0], [-1.0, 0.0], [1.0, 0.0]), 5.0);
         assert_eq!(to_segment([3.0, 4.0], [0.0, 0.0], [0.0, 0.0]), 5.0);
+    }
+
+    #[test]
+    fn of_bare_points_the_one_under_the_pointer() {
+        let points = [Point3::new(0.0, 0.01, 2.0), Point3::new(0.0, 0.02, 9.0), Point3::new(0.0, 0.0, -1.0)];
+        let near = |y: f64| nearest_point(points.iter(), &Point3::origin(), &Vector3::new(0.0, y, 1.0));
+        assert_eq!(near(0.0), Some(points[1]));
+        assert_eq!(near(0.006), Some(points[0]));
+        assert_eq!(near(0.3), None);
     }
 }

@@ -21,6 +21,7 @@ pub(super) enum Action {
     Boxes,
     Cameras,
     Splats,
+    Measure,
     Filter,
     Undo,
     Redo,
@@ -34,7 +35,7 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
 /// Action, modifiers, key, what it does.
-pub(super) const TABLE: [(Action, Modifiers, Key, &str); 23] = [
+pub(super) const TABLE: [(Action, Modifiers, Key, &str); 24] = [
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -50,6 +51,7 @@ pub(super) const TABLE: [(Action, Modifiers, Key, &str); 23] = [
     (Action::Boxes, NONE, Key::B, "Show or hide boxes"),
     (Action::Cameras, NONE, Key::P, "Show or hide the photos' cameras in 3D"),
     (Action::Splats, NONE, Key::G, "Splats or sparse points in 3D"),
+    (Action::Measure, NONE, Key::D, "Measure a distance, and set the scale by it"),
     (Action::Filter, NONE, Key::Slash, "Filter the list"),
     (Action::Undo, CTRL, Key::Z, "Take the last decision back"),
     (Action::Redo, CTRL_SHIFT, Key::Z, "Do the undone decision again"),

@@ -2,6 +2,7 @@
 
 mod act;
 mod bar;
+mod measure;
 mod poll;
 mod scene;
 
@@ -40,6 +41,8 @@ enum Answer {
     Chosen(Option<PathBuf>),
     /// An export is done.
     Exported(Result<String, String>),
+    /// A change of scale is done: by what factor.
+    Rescaled(Result<f64, String>),
 }
 
 /// The window.
@@ -134,7 +137,7 @@ impl Window {
     }
 
     fn is_settled(&self) -> bool {
-        let idle = !self.loading && self.flight.is_none() && !self.photos.is_busy();
+        let idle = !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
         let run_over = self.run.as_ref().is_none_or(|r| r.progress.over && !r.pipeline.is_running());
         idle && run_over && self.panels.is_settled(&self.model)
     }

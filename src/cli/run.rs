@@ -4,7 +4,7 @@ use super::Print;
 use super::progress::Progress;
 use anyhow::{Result, bail};
 use holoscope::pipeline::{Message, Pipeline, RunOptions, Stage};
-use holoscope::scene::folder::SceneFolder;
+use holoscope::scene::folder::{FrameQuality, SceneFolder};
 use serde_json::json;
 use std::path::Path;
 
@@ -38,10 +38,11 @@ pub(super) fn summary(out: &Path, print: Print) -> Result<()> {
     let meta = folder.read_meta()?;
     let done = |stage: Stage| meta.stages.iter().any(|s| s.name == stage.name() && s.state == "done");
     let instances = if done(Stage::Instances) { folder.read_instances()?.instances.len() } else { 0 };
+    let frames = folder.read_pose_quality()?;
     let seconds: f64 = meta.stages.iter().map(|s| s.seconds).sum();
     if print.json {
         let result = json!({
-            "scene": out, "units": meta.units, "figures": meta.figures, "instances": instances,
+            "scene": out, "units": meta.units, "scale_source": meta.scale_source, "frames": frames, "figures": meta.figures, "instances": instances,
             "seconds": seconds, "warnings": meta.warnings,
             "stages": meta.stages.iter().map(|s| json!({"name": s.name, "state": s.state, "seconds": s.seconds})).collect::<Vec<_>>(),
         });
@@ -57,6 +58,47 @@ pub(super) fn summary(out: &Path, print: Print) -> Result<()> {
     if done(Stage::Instances) {
         println!("  instances: {instances}");
     }
-    println!("  units: {}; seconds in all: {seconds:.0}; warnings: {}", meta.units, meta.warnings.len());
+    for line in weak_lines(&frames) {
+        println!("  {line}");
+    }
+    println!("  units: {} ({})", meta.units, meta.scale_source);
+    println!("  seconds in all: {seconds:.0}; warnings: {}", meta.warnings.len());
     Ok(())
+}
+
+/// Photos that are named in a line at most.
+const NAMED: usize = 8;
+
+/// The photos whose poses are weak, with why, and those without a camera; no lines where there are none.
+fn weak_lines(frames: &[FrameQuality]) -> Vec<String> {
+    let weak = frames.iter().filter_map(|f| Some(format!("{} ({})", f.image, f.weak.as_ref()?))).collect();
+    let lost = frames.iter().filter(|f| !f.registered).map(|f| f.image.clone()).collect();
+    let line = |(what, mut names): (&str, Vec<String>)| {
+        let all = names.len();
+        names.truncate(NAMED);
+        let more = if all > NAMED { format!(" and {} more", all - NAMED) } else { String::new() };
+        (all > 0).then(|| format!("{what}: {}{more}", names.join(", ")))
+    };
+    [("weak poses", weak), ("no pose found", lost)].into_iter().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_photos_are_named_and_healthy_ones_are_not() {
+        let frame = |i: usize, registered: bool, weak: Option<&str>| FrameQuality {
+            image: format!("f{i}"),
+            registered,
+            quality: None,
+            weak: weak.map(str::to_owned),
+        };
+        assert!(weak_lines(&[frame(1, true, None)]).is_empty());
+        let mut frames = vec![frame(1, true, Some("few points")), frame(2, true, None)];
+        frames.extend((10..20).map(|i| frame(i, false, None)));
+        let lines = weak_lines(&frames);
+        assert_eq!(lines[0], "weak poses: f1 (few points)");
+        assert_eq!(lines[1], "no pose found: f10, f11, f12, f13, f14, f15, f16, f17 and 2 more");
+    }
 }

@@ -99,6 +99,7 @@ impl Case {
             program: "0".into(),
             models: vec![],
             warnings: vec![],
+            typed_scale: None,
             figures: serde_json::Value::Null,
         };
         self.scene.write_meta(&meta).unwrap();

@@ -21,6 +21,8 @@ pub(super) struct Coco {
 struct Info {
     description: String,
     version: String,
+    /// An addition to the format: what lengths in captions are in, "metres" or "arbitrary".
+    units: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,7 +98,7 @@ impl Coco {
         let categories =
             category.into_iter().map(|(name, id)| Category { id, name: name.into(), supercategory: "object" });
         Ok(Self {
-            info: Info { description: meta.name, version: meta.program },
+            info: Info { description: meta.name, version: meta.program, units: meta.units },
             licenses: Vec::new(),
             images,
             annotations,

@@ -114,6 +114,9 @@ struct Item<'a> {
 #[derive(Serialize)]
 struct Items<'a> {
     version: u32,
+    /// "metres" or "arbitrary": what lengths of boxes and captions are in.
+    units: &'a str,
+    scale_source: &'a str,
     instances: Vec<Item<'a>>,
 }
 
@@ -155,7 +158,9 @@ fn write(
         }
         if wants(Format::Instances) {
             let instances = taken.values().map(|r| Item { instance: &r.instance, verdict: r.verdict }).collect();
-            write_json(&mut done, out.join("instances.json"), &Items { version: 1, instances })?;
+            let meta = scene.read_meta()?;
+            let (units, scale_source) = (meta.units.as_str(), meta.scale_source.as_str());
+            write_json(&mut done, out.join("instances.json"), &Items { version: 1, units, scale_source, instances })?;
         }
     }
     for (wanted, from) in [(Format::Splat, scene.splat_path()), (Format::Mesh, scene.mesh_path())] {

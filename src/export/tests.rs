@@ -23,6 +23,7 @@ fn scene(root: &Path) -> SceneFolder {
         program: "0.1".into(),
         models: vec![],
         warnings: vec![],
+        typed_scale: None,
         figures: Value::Null,
     };
     scene.write_meta(&meta).unwrap();
@@ -81,7 +82,7 @@ fn coco_is_what_it_should_be() {
     assert_eq!(done.files, [out.join("coco.json")]);
     let whole = json!({"size": [3, 4], "counts": "441O"});
     let expected = json!({
-        "info": {"description": "room", "version": "0.1"},
+        "info": {"description": "room", "version": "0.1", "units": "metres"},
         "licenses": [],
         "images": [
             {"id": 1, "file_name": "b.jpg", "width": 4, "height": 3},
@@ -134,6 +135,7 @@ fn instances_carry_the_verdict() {
         let done = write(&scene, &items, Format::Instances, dir.path(), include).unwrap();
         assert_eq!(done.instances, ids.len());
         let file = read(&dir.path().join("instances.json"));
+        assert_eq!((&file["units"], &file["scale_source"]), (&json!("metres"), &json!("x")));
         let written = file["instances"].as_array().unwrap();
         assert_eq!(written.iter().map(|i| i["id"].as_u64().unwrap()).collect::<Vec<_>>(), ids);
         for i in written {

@@ -37,7 +37,7 @@ fn article(word: &str) -> &'static str {
 }
 
 /// Sides in falling order, the height last: two for flat things, with the height for the others.
-fn size_words(size: [f64; 3], metric: bool) -> String {
+pub(super) fn size_words(size: [f64; 3], metric: bool) -> String {
     let (w, d, h) = (size[0].max(size[1]), size[0].min(size[1]), size[2]);
     let digits = |x: f64| {
         let places = if x >= 1.0 { 1 } else { 2 };

@@ -9,9 +9,11 @@ mod lift;
 mod merge;
 mod redraw;
 mod report;
+mod rescale;
 mod seen;
 
 pub use describe::{DescribeError, describe};
+pub use rescale::rescaled;
 pub use seen::seen_from;
 
 use crate::perception::View;

@@ -6,26 +6,38 @@ use crate::scene::DepthMap;
 use crate::scene::folder::{FolderError, SceneFolder, write_atomic};
 use std::path::{Path, PathBuf};
 
-fn dense_path(folder: &SceneFolder, stem: &str) -> PathBuf {
-    folder.cache().root().join("dense").join(format!("{stem}.bin"))
+/// Path of a photo's cached depth within the scene folder.
+fn dense_name(stem: &str) -> PathBuf {
+    Path::new("cache/dense").join(format!("{stem}.bin"))
+}
+
+/// Whether there is cached depth of a photo.
+pub(super) fn has_dense(folder: &SceneFolder, stem: &str) -> bool {
+    folder.root().join(dense_name(stem)).is_file()
 }
 
 /// Writes multi-view depth and its confidence: width and height, then depth as 16-bit thousandths of a unit, then
 /// confidence as bytes, little-endian. Returns what will be read back.
 pub(super) fn write_dense(folder: &SceneFolder, stem: &str, dense: &DenseDepth) -> Result<DenseDepth, FolderError> {
+    let (path, bytes) = dense_file(stem, dense);
+    write_atomic(&folder.root().join(path), &bytes)?;
+    read_dense(folder, stem)
+}
+
+/// What [`write_dense`] writes: path within the folder, and contents.
+pub(super) fn dense_file(stem: &str, dense: &DenseDepth) -> (PathBuf, Vec<u8>) {
     let map = &dense.depth;
     let mut bytes = Vec::with_capacity(8 + map.data.len() * 3);
     bytes.extend(map.width.to_le_bytes());
     bytes.extend(map.height.to_le_bytes());
     bytes.extend(map.data.iter().flat_map(|d| ((d * 1000.0).round().clamp(0.0, 65535.0) as u16).to_le_bytes()));
     bytes.extend(dense.confidence.iter().map(|c| (c * 255.0).round().clamp(0.0, 255.0) as u8));
-    write_atomic(&dense_path(folder, stem), &bytes)?;
-    read_dense(folder, stem)
+    (dense_name(stem), bytes)
 }
 
 /// Reads what [`write_dense`] wrote.
 pub(super) fn read_dense(folder: &SceneFolder, stem: &str) -> Result<DenseDepth, FolderError> {
-    let path = dense_path(folder, stem);
+    let path = folder.root().join(dense_name(stem));
     let bytes =
         std::fs::read(&path).map_err(|source| FolderError::Io { action: "read", path: path.clone(), source })?;
     let number = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);

@@ -3,6 +3,7 @@
 mod cache;
 mod live;
 mod options;
+mod rescale;
 mod resources;
 mod run;
 mod stages;
@@ -11,6 +12,7 @@ mod worker;
 
 pub use live::{Live, TrainPoint};
 pub use options::{Device, PosesMode, RunOptions};
+pub use rescale::{RescaleError, TypedDistance, rescale};
 pub use resources::{Timing, peak_memory_mib};
 pub use run::RunError;
 pub use view::SceneView;

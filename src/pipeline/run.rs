@@ -334,11 +334,12 @@ fn empty_meta(input: &Path, source: &Path) -> SceneMeta {
         program: env!("CARGO_PKG_VERSION").into(),
         models: Vec::new(),
         warnings: Vec::new(),
+        typed_scale: None,
         figures: serde_json::json!({}),
     }
 }
 
-fn lock(folder: &SceneFolder) -> Result<Option<File>, RunError> {
+pub(super) fn lock(folder: &SceneFolder) -> Result<Option<File>, RunError> {
     // Where folders cannot be locked nothing keeps a second run away, but one run works.
     let Ok(file) = File::open(folder.root()) else { return Ok(None) };
     match file.try_lock() {

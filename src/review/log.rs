@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `action` is `decide` (with `decision` accept, reject, recaption or relabel), or `undo` or `redo` with `of`, the `seq`
-//! of a decision. `box` is the box that was judged. `sum` comes last: the first 16 hex digits of the BLAKE3 hash of the
+//! of a decision, or `rescale` with `factor`, about no instance (`id` 0). `box` is the box that was judged. `sum` comes last: the first 16 hex digits of the BLAKE3 hash of the
 //! line without `,"sum":"..."` and line feed.
 
 use super::{Decision, ReviewError, Verdict};
@@ -30,6 +30,10 @@ pub(super) enum Action {
     },
     Redo {
         of: u64,
+    },
+    /// The scene was brought to another scale: the boxes of the lines before are `factor` times as large now.
+    Rescale {
+        factor: f64,
     },
 }
 
@@ -75,7 +79,7 @@ fn checksum(body: &[u8]) -> String {
 
 impl Record {
     /// The line with its checksum and line feed. The checksum is of the JSON object as written, without `sum`.
-    fn to_line(&self) -> io::Result<String> {
+    pub(super) fn to_line(&self) -> io::Result<String> {
         let mut line = serde_json::to_string(self)?;
         let sum = checksum(line.as_bytes());
         line.pop();

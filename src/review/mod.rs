@@ -5,10 +5,13 @@
 
 mod log;
 pub mod queue;
+mod rescale;
 #[cfg(test)]
 mod tests;
 
 use crate::scene::{Instance, OrientedBox};
+pub use rescale::{RescaledLog, rescaled_log};
+
 use log::{Action, Contents, Damage, Lock, Log, Record, Values};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -196,8 +199,8 @@ impl Review {
             history: Vec::new(),
             undone: Vec::new(),
         };
-        for record in &contents.records {
-            review.take_in(record);
+        for (record, scale) in contents.records.iter().zip(rescale::scales(&contents.records)) {
+            review.take_in(record, scale);
         }
         review.items = review.found.keys().filter_map(|id| Some((*id, review.fold(*id)?))).collect();
         let gone = review.history.iter().filter(|s| s.active && !s.applies).count();
@@ -218,12 +221,16 @@ impl Review {
         review
     }
 
-    /// Adds a line of the log to the history. The items are not touched.
-    fn take_in(&mut self, record: &Record) {
+    /// Adds a line of the log to the history. The items are not touched. `scale` is how much larger the world has
+    /// become since the line was written.
+    fn take_in(&mut self, record: &Record, scale: f64) {
         match &record.action {
             Action::Decide { decision } => {
                 self.undone.clear();
-                let applies = self.found.get(&record.id).is_some_and(|i| is_same(&i.obb, record.obb.as_ref()));
+                let applies = self
+                    .found
+                    .get(&record.id)
+                    .is_some_and(|i| is_same(&i.obb, rescale::judged(record, scale).as_ref()));
                 let (seq, id, decision) = (record.seq, record.id, decision.clone());
                 self.history.push(Step { seq, id, decision, active: true, applies });
             }
@@ -235,6 +242,7 @@ impl Review {
                 self.set_active(*of, true);
                 self.undone.retain(|seq| seq != of);
             }
+            Action::Rescale { .. } => {}
         }
     }
 
@@ -318,7 +326,7 @@ impl Review {
             obb: Some(item.instance.obb).filter(is_finite),
         };
         log.append(&record)?;
-        self.take_in(&record);
+        self.take_in(&record, 1.0);
         self.items.insert(id, item);
         Ok(())
     }

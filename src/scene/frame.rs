@@ -1,6 +1,6 @@
 //! Frames of a capture, before and after their cameras are known.
 
-use super::{Camera, DepthMap, Intrinsics, PoseQuality};
+use super::{Camera, DepthMap, Intrinsics, PoseQuality, Similarity};
 use image::{GrayImage, RgbImage};
 use nalgebra::{Isometry3, Point3};
 use std::path::PathBuf;
@@ -92,6 +92,16 @@ impl Sparse {
     /// How well each camera is known, one entry per camera: as it came, else what the points alone say.
     pub fn pose_quality(&self) -> Vec<Option<PoseQuality>> {
         if self.quality.len() == self.cameras.len() { self.quality.clone() } else { PoseQuality::of(self) }
+    }
+
+    /// Cameras and points moved by a similarity; what is known of the cameras follows its scale.
+    pub fn moved(&self, world: &Similarity) -> Self {
+        let point = |p: &SparsePoint| SparsePoint { position: world.point(&p.position), ..p.clone() };
+        Self {
+            cameras: self.cameras.iter().map(|c| c.as_ref().map(|c| world.camera(c))).collect(),
+            points: self.points.iter().map(point).collect(),
+            quality: self.quality.iter().map(|q| q.map(|q| q.scaled(world.scale))).collect(),
+        }
     }
 
     /// Number of observations of all points.

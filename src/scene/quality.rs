@@ -217,7 +217,7 @@ mod tests {
         let weak = |q: PoseQuality| q.weakness(&QualitySummary::of(&[all.clone(), vec![Some(q)]].concat()));
         assert_eq!(weak(good(90)), None);
         assert!(matches!(weak(good(60)), Some(Weakness::FewPoints { points: 60, .. })));
-        assert!(weak(good(0)).unwrap().to_string().starts_with("few points: 0, where a typical photo has 410"));
+        assert!(weak(good(0)).unwrap().to_string().starts_with("few points: 0, where a typical photo has 409"));
         let text = |q: PoseQuality| weak(q).unwrap().to_string();
         let blurred = PoseQuality { reprojection_error_px: 2.0, ..good(400) };
         assert_eq!(text(blurred), "large error: 2.0 px, where a typical photo has 0.5 px");

@@ -160,12 +160,12 @@ fn decision(ui: &mut Ui, model: &Model, item: &Reviewed, out: &mut Vec<Command>)
 
 fn facts(ui: &mut Ui, model: &Model, item: &Reviewed, out: &mut Vec<Command>) {
     let i = &item.instance;
-    let unit = if model.units == "metres" { "m" } else { "units" };
+    let unit = model.unit();
     let s = &i.obb.size;
     let mut rows = vec![
         ("Score", format!("{:.3}", i.score)),
         ("Size", format!("{:.2} \u{d7} {:.2} \u{d7} {:.2} {unit}", s.x, s.y, s.z)),
-        ("Centre", format!("{:.2}, {:.2}, {:.2}", i.obb.center.x, i.obb.center.y, i.obb.center.z)),
+        ("Centre", format!("{:.2}, {:.2}, {:.2} {unit}", i.obb.center.x, i.obb.center.y, i.obb.center.z)),
     ];
     if let Some(map) = i.evidence.as_object() {
         rows.extend(map.iter().map(|(k, v)| (k.as_str(), words::value(v))));

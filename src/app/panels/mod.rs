@@ -1,8 +1,10 @@
 //! The panels, and how they are laid out at first.
 
 mod dialogs;
+mod health;
 mod inspector;
 mod list;
+mod measure;
 mod photo;
 mod run;
 mod tags;
@@ -34,6 +36,8 @@ pub(super) enum Pane {
     List,
     /// One instance.
     Inspector,
+    /// How well the cameras are known.
+    Health,
     /// The stages.
     Run,
     /// What happened.
@@ -41,7 +45,8 @@ pub(super) enum Pane {
 }
 
 impl Pane {
-    const ALL: [Self; 6] = [Self::Viewport, Self::Photo, Self::List, Self::Inspector, Self::Run, Self::Log];
+    const ALL: [Self; 7] =
+        [Self::Viewport, Self::Photo, Self::List, Self::Inspector, Self::Health, Self::Run, Self::Log];
 
     fn title(self) -> &'static str {
         match self {
@@ -49,6 +54,7 @@ impl Pane {
             Self::Photo => "Photo",
             Self::List => "Instances",
             Self::Inspector => "Instance",
+            Self::Health => "Scene health",
             Self::Run => "Stages",
             Self::Log => "Log",
         }
@@ -58,10 +64,11 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
+    let [viewport, photo, list, inspector, health, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![run, log]);
+    let about = tiles.insert_tab_tile(vec![inspector, health]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.71), (below, 0.29)]);
-    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (inspector, 0.46)]);
+    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
     let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.2), (viewport, 0.47), (right, 0.33)]);
     Layout { tree: Tree::new(Id::unique("panels"), root, tiles), theme: ThemePreference::Dark, size: [1440.0, 900.0] }
 }
@@ -90,6 +97,7 @@ pub(super) struct Panels {
     photo: photo::PhotoPanel,
     list: list::ListPanel,
     inspector: inspector::InspectorPanel,
+    health: health::HealthPanel,
 }
 
 impl Panels {
@@ -100,6 +108,7 @@ impl Panels {
             photo: photo::PhotoPanel::default(),
             list: list::ListPanel::default(),
             inspector: inspector::InspectorPanel::default(),
+            health: health::HealthPanel::default(),
         }
     }
 
@@ -152,6 +161,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::Photo => self.panels.photo.ui(ui, self.model, self.photos, self.out),
             Pane::List => self.panels.list.ui(ui, self.model, self.out),
             Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
+            Pane::Health => self.panels.health.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run, self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
         });

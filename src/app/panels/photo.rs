@@ -1,5 +1,6 @@
 //! The photo with masks and boxes over it, and the strip to choose another.
 
+use super::measure;
 use super::tags::{self, Tags};
 use crate::app::command::Command;
 use crate::app::mask_image;
@@ -95,9 +96,17 @@ impl PhotoPanel {
         if model.view.shown.boxes {
             boxes(ui, &painter.with_clip_rect(whole.intersect(rect)), model, index, size, &placed);
         }
+        if let Some(camera) = model.camera(index) {
+            let camera = camera.resized(size[0] as u32, size[1] as u32);
+            let near = 1e-3 * model.extent.radius;
+            let to_panel = |line: overlay::Line| line.map(|p| to_pos(placed.panel(p)));
+            measure::draw(&painter.with_clip_rect(whole.intersect(rect)), model, &camera, near, &to_panel);
+        }
         navigate(ui, response, view, &placed, (size, min, area), out);
         let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
-        if response.double_clicked() {
+        if let (Some(p), true) = (clicked, model.measure.is_some()) {
+            out.push(Command::MeasureInPhoto(index, placed.photo([f64::from(p.x), f64::from(p.y)])));
+        } else if response.double_clicked() {
             out.extend(model.view.instance.map(Command::FlyTo));
         } else if let Some(p) = clicked {
             let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);

@@ -88,8 +88,8 @@ fn done_color(ui: &Ui) -> Color32 {
 }
 
 fn finished(ui: &mut Ui, meta: &SceneMeta) {
-    let units = if meta.units == "metres" { "in metres" } else { "scale unknown" };
-    ui.label(format!("{} photos, {units}", meta.images.len()));
+    let units = crate::app::health::scale_words(&meta.units, Some(meta));
+    ui.label(format!("{} photos; units: {units}", meta.images.len()));
     Grid::new("stages").num_columns(3).spacing([10.0, 1.0]).striped(true).show(ui, |ui| {
         for s in &meta.stages {
             ui.label(&s.name);

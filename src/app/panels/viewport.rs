@@ -1,5 +1,6 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
+use super::measure;
 use super::tags::{self, Tags};
 use crate::app::command::Command;
 use crate::app::gl::{self, Cloud, Picture, Screen, Sorter};
@@ -27,6 +28,7 @@ pub(in crate::app) struct ViewportPanel {
     /// Camera of the last frame, and when it moved.
     last: Option<(Camera, f64)>,
     last_click: Option<Pos2>,
+    tape: measure::Tape,
     hovered: Option<u32>,
 }
 
@@ -34,7 +36,7 @@ impl ViewportPanel {
     pub(super) fn new(ctx: &egui::Context, with_gl: bool) -> Self {
         let wake = ctx.clone();
         let gl = with_gl.then(|| (Sorter::new(move || wake.request_repaint()), Arc::new(Screen::default())));
-        Self { gl, asked: None, last: None, last_click: None, hovered: None }
+        Self { gl, asked: None, last: None, last_click: None, tape: measure::Tape::default(), hovered: None }
     }
 
     /// What went wrong while drawing.
@@ -50,7 +52,10 @@ impl ViewportPanel {
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
-        egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 3)).show(ui, |ui| toolbar(ui, model, out));
+        egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 3)).show(ui, |ui| {
+            toolbar(ui, model, out);
+            self.tape.bar(ui, model, out);
+        });
         let rect = ui.available_rect_before_wrap();
         if rect.width() < 8.0 || rect.height() < 8.0 {
             return;
@@ -80,6 +85,7 @@ impl ViewportPanel {
         }
         painter.extend(shapes);
         self.names(ui, &painter, rect, model, &camera);
+        measure::draw(&painter, model, &camera, near, &to_screen);
         if is_empty(model) {
             let text = "The 3D view fills up when the photos' cameras are known.";
             painter.text(rect.center(), Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
@@ -187,6 +193,11 @@ impl ViewportPanel {
             ui.ctx().request_repaint();
         }
         let Some(p) = response.interact_pointer_pos().filter(|_| response.clicked()) else { return };
+        if model.measure.is_some() {
+            let (origin, direction) = overlay::ray(camera, local(p)[0], local(p)[1]);
+            out.push(Command::MeasureAlong(origin, direction));
+            return;
+        }
         let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
         let photo = photo_at(model, camera, near, local(p));
         if response.double_clicked() {
@@ -218,6 +229,10 @@ fn toolbar(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         }
         if ui.button("Overview").on_hover_text(tip(Action::Overview)).clicked() {
             out.push(Command::Do(Action::Overview));
+        }
+        let measuring = ui.selectable_label(model.measure.is_some(), "Measure");
+        if measuring.on_hover_text(tip(Action::Measure)).clicked() {
+            out.push(Command::Do(Action::Measure));
         }
         if let Some(photo) = &model.view.on_camera {
             ui.weak(format!("camera of {photo}"));

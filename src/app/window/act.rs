@@ -27,6 +27,9 @@ impl Window {
                 self.model.select(Some(id));
                 self.fly_to_selected(ctx);
             }
+            Command::MeasureAlong(origin, direction) => self.measure_along(&origin, &direction),
+            Command::MeasureInPhoto(photo, pixel) => self.measure_in_photo(photo, pixel),
+            Command::SetScale(metres) => self.set_scale(ctx, metres),
             Command::Look(orbit) => {
                 self.flight = None;
                 self.camera_moved = true;
@@ -82,6 +85,7 @@ impl Window {
             Action::Boxes => self.show(Shown { boxes: !shown.boxes, ..shown }),
             Action::Cameras => self.show(Shown { cameras: !shown.cameras, ..shown }),
             Action::Splats => self.show(Shown { splats: !shown.splats, ..shown }),
+            Action::Measure => self.measure(),
             Action::Filter => {
                 panels::bring_up(&mut self.layout.tree, Pane::List);
                 self.panels.edit_filter();

@@ -169,6 +169,7 @@ impl Window {
                 }
                 Answer::Exported(Ok(text)) => self.tell(Level::Info, text),
                 Answer::Exported(Err(text)) => self.tell(Level::Error, text),
+                Answer::Rescaled(result) => self.rescaled(ctx, result),
             }
         }
     }

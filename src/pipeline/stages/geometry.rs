@@ -4,10 +4,11 @@ use super::learned;
 use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View};
 use crate::geometry::fusion::{FusedCloud, fuse};
-use crate::geometry::gravity::{estimate_metre, find_gravity};
+use crate::geometry::gravity::{Gravity, UpSource, estimate_metre, find_gravity, find_verticals};
 use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangulate};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
 use crate::pipeline::{PosesMode, Stage, cache};
+use crate::scene::folder::TypedScale;
 use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
 use image::{GrayImage, RgbImage};
 use serde_json::json;
@@ -145,7 +146,7 @@ fn make_depth(
     }
     let sensed = metres_per_unit.map(|metres_per_unit| Measured { metres_per_unit, by: "sensor depth".into() });
     let world = world_from_input(bench, capture, &posed, &depths, sensed.or(modelled))?;
-    let sparse = moved(sparse, &world);
+    let sparse = sparse.moved(&world);
     for (dense, frame) in depths.iter_mut().zip(frames) {
         dense.depth.data.iter_mut().for_each(|d| *d *= world.scale as f32);
         let stem = &capture.frames[*frame].stem;
@@ -183,33 +184,61 @@ fn world_from_input(
     let maps: Vec<DepthMap> = depths.iter().map(|d| d.depth.clone()).collect();
     let cloud: FusedCloud = fuse(posed, &maps, GRAVITY_POINTS);
     let cameras: Vec<Camera> = posed.iter().map(|v| v.camera).collect();
-    let gravity = find_gravity(&cloud.positions, &cloud.normals, &cameras, bench.options.seed);
-    let upright = gravity.as_ref().map_or_else(Similarity::identity, |g| g.world_alignment());
+    let edges = find_verticals(posed, bench.options.seed);
+    let gravity = find_gravity(&cloud.positions, &cloud.normals, &cameras, edges.as_ref(), bench.options.seed);
+    tell_gravity(bench, gravity.as_ref());
+    let upright = gravity.as_ref().map_or_else(Similarity::identity, Gravity::world_alignment);
     let floor = gravity.as_ref().is_some_and(|g| g.floor_offset.is_some());
-    if !floor {
-        bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
-    }
-    let given = capture.has_poses() && capture.metric;
-    let scale = match &measured {
-        _ if given => 1.0,
-        Some(measured) => measured.metres_per_unit,
-        None => 1.0 / estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)),
-    };
-    let world = Similarity { scale, ..Similarity::identity() }.after(&upright);
-    bench.meta.units = if given || measured.is_some() { "metres" } else { "arbitrary" }.into();
-    if let (false, Some(measured)) = (given, measured) {
-        bench.meta.scale_source = measured.by;
-    } else if !given {
-        bench.meta.scale_source = if floor && capture.frames.len() > 1 {
+    let given = (capture.has_poses() && capture.metric).then(|| (1.0, bench.meta.scale_source.clone()));
+    let typed = typed_scale(bench).map(|typed| (typed.metres_per_input_unit, typed.source()));
+    let known = typed.or(given).or(measured.map(|m| (m.metres_per_unit, m.by)));
+    bench.meta.units = if known.is_some() { "metres" } else { "arbitrary" }.into();
+    let (scale, source) = known.unwrap_or_else(|| {
+        let guess = if floor && capture.frames.len() > 1 {
             "guess: cameras are held about 1.4 units above the floor"
         } else {
             "guess: the median depth is about 2.5 units"
-        }
-        .into();
-    }
+        };
+        (1.0 / estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)), guess.into())
+    });
+    bench.meta.scale_source = source;
+    let world = Similarity { scale, ..Similarity::identity() }.after(&upright);
     bench.meta.floor_found = floor;
     bench.meta.world_from_input = matrix(&world);
     Ok(world)
+}
+
+/// The scale that the user typed in the window, if it is of these poses.
+fn typed_scale(bench: &mut Bench) -> Option<TypedScale> {
+    let typed = bench.meta.typed_scale.clone()?;
+    if bench.meta.stages.iter().any(|s| s.name == Stage::Poses.name() && s.key == typed.poses_key) {
+        return Some(typed);
+    }
+    bench.meta.typed_scale = None;
+    bench.job.warn(format!(
+        "the {:.2} m that were typed for a distance belong to other camera poses: measure and type it again",
+        typed.metres
+    ));
+    None
+}
+
+/// Tells where up came from, where that is not a floor that nothing contradicts.
+fn tell_gravity(bench: &Bench, gravity: Option<&Gravity>) {
+    let source = gravity.map_or(UpSource::Cameras, |g| g.source);
+    if let Some(degrees) = gravity.and_then(|g| g.contradiction_deg) {
+        let taken = if source == UpSource::Floor { "the floor" } else { "the edges" };
+        bench.job.warn(format!(
+            "the largest level plane and the vertical edges in the photos are {degrees:.0} degrees apart: up is taken \
+             from {taken}, which more of the scene agrees with"
+        ));
+    }
+    let from = match source {
+        UpSource::Floor => return,
+        UpSource::Edges => "vertical edges in the photos",
+        UpSource::Planes => "walls and level planes",
+        UpSource::Cameras => "the cameras",
+    };
+    bench.job.warn(format!("no floor was found: up is taken from {from}, and z = 0 is not on a floor"));
 }
 
 fn median_depth(maps: &[DepthMap]) -> f64 {
@@ -233,15 +262,6 @@ pub(super) fn points_by_view(sparse: &Sparse, frames: &[usize]) -> Vec<SparsePoi
             ..p.clone()
         })
         .collect()
-}
-
-/// Cameras and points moved by a similarity.
-fn moved(sparse: &Sparse, world: &Similarity) -> Sparse {
-    Sparse {
-        cameras: sparse.cameras.iter().map(|c| c.as_ref().map(|c| world.camera(c))).collect(),
-        points: sparse.points.iter().map(|p| SparsePoint { position: world.point(&p.position), ..p.clone() }).collect(),
-        quality: sparse.quality.iter().map(|q| q.map(|q| q.scaled(world.scale))).collect(),
-    }
 }
 
 /// A figure to four digits after the point: more would promise too much.

@@ -3,6 +3,9 @@
 mod colmap;
 mod depth_png;
 mod mesh_ply;
+mod ply_scale;
+mod pose_quality;
+mod swap;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +16,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+pub use ply_scale::scaled_ply;
+pub use pose_quality::FrameQuality;
+pub use swap::Swap;
 
 /// Layout version that this program writes in `scene.json`.
 pub const VERSION: u32 = 1;
@@ -70,6 +77,24 @@ pub struct StageRecord {
     pub key: String,
 }
 
+/// The scale that follows from a distance that the user typed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TypedScale {
+    /// The distance that was typed, metres.
+    pub metres: f64,
+    /// Metres per unit of the frame of the input's poses (or of structure from motion).
+    pub metres_per_input_unit: f64,
+    /// Key of the stage `poses` whose frame that is: the scale means nothing in the frame of others.
+    pub poses_key: String,
+}
+
+impl TypedScale {
+    /// Where the scale came from, for [`SceneMeta::scale_source`].
+    pub fn source(&self) -> String {
+        format!("typed: {:.2} m between two points", self.metres)
+    }
+}
+
 /// `scene.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SceneMeta {
@@ -102,6 +127,9 @@ pub struct SceneMeta {
     pub models: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// A distance that the user typed, and the scale that follows from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_scale: Option<TypedScale>,
     /// Figures of the run: registered images, reprojection error, Gaussians, PSNR.
     #[serde(default)]
     pub figures: serde_json::Value,
@@ -132,8 +160,9 @@ impl SceneFolder {
         Ok(Self { root: root.to_path_buf() })
     }
 
-    /// Opens a folder that has a `scene.json`.
+    /// Opens a folder that has a `scene.json`. Where a crash interrupted a [`Swap`], it is carried through first.
     pub fn open(root: &Path) -> Result<Self, FolderError> {
+        swap::roll_forward(root)?;
         let folder = Self { root: root.to_path_buf() };
         let path = root.join("scene.json");
         let value: serde_json::Value = read_json(&path)?;
@@ -171,20 +200,46 @@ impl SceneFolder {
         write_json(&self.root.join("scene.json"), meta)
     }
 
-    /// Writes `sparse/0/{cameras,images,points3D}.txt`; `names[i]` belongs to `sparse.cameras[i]`.
+    /// Writes `sparse/0/{cameras,images,points3D}.txt` and `pose_quality.json`; `names[i]` belongs to
+    /// `sparse.cameras[i]`.
     pub fn write_sparse(&self, names: &[String], sparse: &Sparse) -> Result<(), FolderError> {
-        colmap::write(&self.root.join("sparse/0"), names, sparse)
+        let files = self.sparse_files(names, sparse)?;
+        files.iter().try_for_each(|(path, bytes)| write_atomic(&self.root.join(path), bytes))
     }
 
-    /// Reads `sparse/0`; cameras come in the order of `names`, `None` where an image is not registered.
+    /// What [`Self::write_sparse`] writes: paths within the folder, and contents.
+    pub fn sparse_files(&self, names: &[String], sparse: &Sparse) -> Result<Vec<(PathBuf, Vec<u8>)>, FolderError> {
+        let mut files = colmap::encode(&self.root, Path::new("sparse/0"), names, sparse)?;
+        let quality = PathBuf::from(POSE_QUALITY);
+        let bytes = pose_quality::encode(&self.root.join(&quality), names, sparse)?;
+        files.push((quality, bytes));
+        Ok(files)
+    }
+
+    /// Reads `sparse/0` and, where it is there, `pose_quality.json`; cameras come in the order of `names`, `None` where
+    /// an image is not registered.
     pub fn read_sparse(&self, names: &[String]) -> Result<Sparse, FolderError> {
-        colmap::read(&self.root.join("sparse/0"), names)
+        let sparse = colmap::read(&self.root.join("sparse/0"), names)?;
+        let quality = pose_quality::in_order(&self.read_pose_quality()?, names, &sparse);
+        Ok(Sparse { quality, ..sparse })
+    }
+
+    /// Reads `pose_quality.json`: photos in order of capture; none where there is no such file.
+    pub fn read_pose_quality(&self) -> Result<Vec<FrameQuality>, FolderError> {
+        pose_quality::read(&self.root.join(POSE_QUALITY))
     }
 
     /// Writes `depth/STEM.png`, 16-bit thousandths of a scene unit.
     pub fn write_depth(&self, stem: &str, depth: &DepthMap) -> Result<(), FolderError> {
+        let (path, bytes) = self.depth_file(stem, depth)?;
+        write_atomic(&self.root.join(path), &bytes)
+    }
+
+    /// What [`Self::write_depth`] writes: path within the folder, and contents.
+    pub fn depth_file(&self, stem: &str, depth: &DepthMap) -> Result<(PathBuf, Vec<u8>), FolderError> {
         let path = self.depth_path(stem);
-        write_atomic(&path, &depth_png::encode(&path, depth)?)
+        let bytes = depth_png::encode(&path, depth)?;
+        Ok((Path::new("depth").join(format!("{stem}.png")), bytes))
     }
 
     /// Reads `depth/STEM.png`.
@@ -255,6 +310,9 @@ impl SceneFolder {
     }
 }
 
+/// Name of the file that says how well each pose is known.
+const POSE_QUALITY: &str = "pose_quality.json";
+
 /// Start of the names of files that are not finished.
 const TEMP_PREFIX: &str = ".holoscope-";
 
@@ -312,12 +370,17 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FolderError> {
     serde_json::from_slice(&read_bytes(path)?).map_err(|e| malformed(path, e.to_string()))
 }
 
-/// Writes JSON, after a look at whether it reads back: JSON has no NaN, serde_json writes null in its place.
+/// Writes JSON.
 fn write_json<T: Serialize + DeserializeOwned>(path: &Path, value: &T) -> Result<(), FolderError> {
+    write_atomic(path, &json_bytes(path, value)?)
+}
+
+/// JSON for the file `path`, after a look at whether it reads back: JSON has no NaN, serde_json writes null in its place.
+pub fn json_bytes<T: Serialize + DeserializeOwned>(path: &Path, value: &T) -> Result<Vec<u8>, FolderError> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| malformed(path, e.to_string()))?;
     if let Err(e) = serde_json::from_slice::<T>(&bytes) {
         return Err(malformed(path, format!("not written: it holds a number that is not finite ({e})")));
     }
     bytes.push(b'\n');
-    write_atomic(path, &bytes)
+    Ok(bytes)
 }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::scene::{Camera, Instance, InstanceState, InstanceView, Intrinsics, Mask2d, OrientedBox, Rle, SparsePoint};
+use crate::scene::{
+    Camera, Instance, InstanceState, InstanceView, Intrinsics, Mask2d, OrientedBox, PoseQuality, Rle, SparsePoint,
+};
 use nalgebra::{Isometry3, Point3, Translation3, UnitQuaternion, Vector3};
 use proptest::prelude::*;
 
@@ -33,6 +35,7 @@ fn meta() -> SceneMeta {
         program: "0.1.0".into(),
         models: vec![],
         warnings: vec![],
+        typed_scale: None,
         figures: serde_json::json!({"registered": 2}),
     }
 }
@@ -360,4 +363,35 @@ proptest! {
         let noise: Vec<u8> = (0..200).map(|_| rng.u8(..)).collect();
         prop_assert!(mesh_ply::decode(Path::new("m"), &noise).is_err() && depth_png::decode(Path::new("d"), &noise).is_err());
     }
+}
+
+#[test]
+fn pose_quality_lies_beside_the_cameras_and_comes_back_with_them() {
+    let (_dir, folder) = scene();
+    let (names, sparse) = a_sparse(5, 4);
+    // Given by whoever made the cameras: written as it is.
+    let known = |observations| PoseQuality { observations, rotation_sigma_deg: Some(0.1), ..PoseQuality::default() };
+    let given = vec![Some(known(300)), None, Some(known(310)), Some(known(7))];
+    folder.write_sparse(&names, &Sparse { quality: given.clone(), ..sparse.clone() }).unwrap();
+    assert_eq!(folder.read_sparse(&names).unwrap().quality, given);
+    let frames = folder.read_pose_quality().unwrap();
+    assert_eq!(frames[3].weak.as_deref(), Some("few points: 7, where a typical photo has 300"));
+    assert_eq!((frames[0].weak.as_deref(), frames[1].weak.as_deref()), (None, None));
+    // Not given: what the points say.
+    folder.write_sparse(&names, &sparse).unwrap();
+    let text = std::fs::read_to_string(folder.root().join("pose_quality.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["version"], &json["frames"][0]["image"]), (&1.into(), &"img 0".into()));
+    assert_eq!((&json["frames"][1]["registered"], &json["frames"][0]["registered"]), (&false.into(), &true.into()));
+    assert!(json["frames"][1].get("observations").is_none() && json["frames"][0]["center_sigma"].is_null());
+    let back = folder.read_sparse(&names).unwrap();
+    assert_eq!(back.quality, PoseQuality::of(&sparse));
+    // In another order, and without the file.
+    let (mut turned, mut expected) = (names.clone(), back.quality.clone());
+    (turned.reverse(), expected.reverse());
+    assert_eq!(folder.read_sparse(&turned).unwrap().quality, expected);
+    std::fs::write(folder.root().join("pose_quality.json"), "{}").unwrap();
+    assert!(folder.read_sparse(&names).unwrap_err().to_string().contains("pose_quality.json"));
+    std::fs::remove_file(folder.root().join("pose_quality.json")).unwrap();
+    assert!(folder.read_sparse(&names).unwrap().quality.is_empty());
 }

@@ -4,7 +4,7 @@
 mod binary;
 mod text;
 
-use super::{FolderError, malformed, read_bytes, read_text, write_atomic};
+use super::{FolderError, malformed, read_bytes, read_text};
 use crate::scene::{Camera, Intrinsics, Lens, Sparse};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use std::collections::{BTreeMap, HashMap};
@@ -14,8 +14,14 @@ use std::path::{Path, PathBuf};
 /// One keypoint of an image as `images.txt` lists it: pixel coordinates and index of its point in `Sparse::points`.
 type Keypoint = ([f32; 2], usize);
 
-pub(super) fn write(folder: &Path, names: &[String], sparse: &Sparse) -> Result<(), FolderError> {
-    let images = folder.join("images.txt");
+/// The three files of a model as paths under `folder` of the scene at `root`, and their contents.
+pub(super) fn encode(
+    root: &Path,
+    folder: &Path,
+    names: &[String],
+    sparse: &Sparse,
+) -> Result<Vec<(PathBuf, Vec<u8>)>, FolderError> {
+    let images = root.join(folder).join("images.txt");
     if names.len() != sparse.cameras.len() {
         return Err(malformed(&images, "not written: there is not one name per camera"));
     }
@@ -24,14 +30,15 @@ pub(super) fn write(folder: &Path, names: &[String], sparse: &Sparse) -> Result<
     }
     let (points_text, keypoints) = points_text(sparse);
     let (cameras_text, images_text) = images_text(names, sparse, &keypoints);
-    for (name, text) in [("cameras.txt", cameras_text), ("points3D.txt", points_text), ("images.txt", images_text)] {
+    let files = [("cameras.txt", cameras_text), ("points3D.txt", points_text), ("images.txt", images_text)];
+    let file = |(name, text): (&str, String)| {
         let path = folder.join(name);
         if !all_finite(&text) {
-            return Err(malformed(&path, "not written: it holds a number that is not finite"));
+            return Err(malformed(&root.join(&path), "not written: it holds a number that is not finite"));
         }
-        write_atomic(&path, text.as_bytes())?;
-    }
-    Ok(())
+        Ok((path, text.into_bytes()))
+    };
+    files.into_iter().map(file).collect()
 }
 
 /// Whether the numbers at the start of each line (what follows may be a name, or was looked at before) are finite.

@@ -1,7 +1,7 @@
 //! What of the matched depth is believed: consistency across views, speckles removed; and back to the photo's size.
 
+use super::field::{Field, Link};
 use super::level::Warp;
-use super::patchmatch::{Field, Source, round_trip};
 use super::{DenseDepth, Prepared};
 use crate::scene::{Cancelled, DepthMap};
 use rayon::prelude::*;
@@ -30,19 +30,15 @@ pub(super) struct Map {
     pub confidence: Vec<f32>,
 }
 
-/// The neighbours of view `i` as sources with the depth in `fields`.
-pub(super) fn sources_of<'a>(prepared: &'a [Prepared], fields: &'a [Field], i: usize) -> Vec<Source<'a>> {
-    let me = &prepared[i].levels[0];
+/// The neighbours of view `i` and their depth in `fields`.
+pub(super) fn links<'a>(prepared: &[Prepared], fields: &'a [Field], i: usize) -> Vec<Link<'a>> {
+    let me = &prepared[i].camera;
     let matched = prepared[i].neighbours.iter().filter(|j| prepared[**j].range.is_some());
     matched
         .map(|&j| {
-            let other = &prepared[j].levels[0];
-            Source {
-                gray: &other.gray,
-                there: Warp::between(&me.camera, &other.camera),
-                back: Warp::between(&other.camera, &me.camera),
-                depth: Some(&fields[j]),
-            }
+            let other = &prepared[j].camera;
+            let (there, back) = (Warp::between(me, other), Warp::between(other, me));
+            Link { there, back, field: &fields[j], ratio: 1.0 }
         })
         .collect()
 }
@@ -64,7 +60,7 @@ pub(super) fn measured(
                 confidence: vec![0.0; field.planes.len()],
             };
             if prepared[i].range.is_some() {
-                confirm(&sources_of(prepared, fields, i), field, &mut map);
+                confirm(&links(prepared, fields, i), field, &mut map);
                 remove_speckles(&mut map);
             }
             step().map(|()| map)
@@ -72,18 +68,18 @@ pub(super) fn measured(
         .collect()
 }
 
-fn confirm(sources: &[Source], field: &Field, map: &mut Map) {
+fn confirm(links: &[Link], field: &Field, map: &mut Map) {
     for (i, plane) in field.planes.iter().enumerate() {
         let (u, v) = ((i % map.width) as f32 + 0.5, (i / map.width) as f32 + 0.5);
         if plane.w <= 0.0 || field.cost[i] > MAX_COST {
             continue;
         }
         let (mut count, mut through) = (0, 0);
-        for s in sources {
-            let Some((error, ratio)) = s.depth.and_then(|f| round_trip(s, f, 1.0, plane.w, u, v)) else { continue };
-            count += usize::from(error < MAX_ERROR && (ratio - 1.0).abs() < MAX_RELATIVE);
-            // The source sees a surface further away: through the point.
-            through += usize::from(ratio < 1.0 - 2.0 * MAX_RELATIVE);
+        for link in links {
+            let Some(trip) = link.round_trip(plane.w, u, v) else { continue };
+            count += usize::from(trip.error() < MAX_ERROR && (trip.ratio - 1.0).abs() < MAX_RELATIVE);
+            // The other view sees a surface further away: through the point.
+            through += usize::from(trip.ratio < 1.0 - 2.0 * MAX_RELATIVE);
         }
         if count >= MIN_AGREE && through <= count {
             map.inverse[i] = plane.w;

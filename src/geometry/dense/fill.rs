@@ -3,7 +3,7 @@
 
 use super::Prepared;
 use super::field::Field;
-use super::filter::{Map, links};
+use super::filter::{LOOSE, MAX_ERROR, MAX_RELATIVE, MIN_AGREE, Map, links};
 use super::level::{Warp, reduced};
 use super::segment::{Segments, segments};
 use crate::scene::Cancelled;
@@ -122,12 +122,15 @@ fn weak_matches(prepared: &[Prepared], fields: &[Field], i: usize, witnesses: &[
             continue;
         }
         let (u, v) = ((at % map.width) as f32 + 0.5, (at / map.width) as f32 + 0.5);
-        let confirmed = links.iter().any(|link| {
-            let trip = link.round_trip(plane.w, u, v);
-            trip.is_some_and(|t| t.error() < 1.5 && (t.ratio - 1.0).abs() < 0.01)
-        });
-        if confirmed && is_allowed(witnesses, u, v, plane.w) {
-            map.inverse[at] = plane.w;
+        let (mut count, mut sum) = (0, plane.w);
+        for trip in links.iter().filter_map(|link| link.round_trip(plane.w, u, v)) {
+            if trip.error() < LOOSE * MAX_ERROR && (trip.ratio - 1.0).abs() < LOOSE * MAX_RELATIVE {
+                count += 1;
+                sum += trip.inverse - plane.du * trip.moved[0] - plane.dv * trip.moved[1];
+            }
+        }
+        if count >= MIN_AGREE && is_allowed(witnesses, u, v, plane.w) {
+            map.inverse[at] = sum / (count + 1) as f32;
             map.confidence[at] = WEAK;
         }
     }

@@ -7,11 +7,13 @@ use crate::scene::{Cancelled, DepthMap};
 use rayon::prelude::*;
 
 /// Forward-backward error allowed, pixels at the working resolution.
-const MAX_ERROR: f32 = 1.5;
+pub(super) const MAX_ERROR: f32 = 1.5;
 /// Relative difference of depth allowed.
-const MAX_RELATIVE: f32 = 0.01;
+pub(super) const MAX_RELATIVE: f32 = 0.01;
+/// Factor by which both may be exceeded where a depth is averaged over views, and where it is weak.
+pub(super) const LOOSE: f32 = 2.0;
 /// Views that have to agree.
-const MIN_AGREE: usize = 2;
+pub(super) const MIN_AGREE: usize = 2;
 /// Smaller connected patches are dropped, as a share of the pixels of the map.
 const MIN_PATCH: f32 = 2e-4;
 /// Cost beyond which a match is not believed even where views agree.
@@ -75,14 +77,21 @@ fn confirm(links: &[Link], field: &Field, map: &mut Map) {
             continue;
         }
         let (mut count, mut through) = (0, 0);
+        let (mut sum, mut total) = (plane.w, 1.0);
         for link in links {
             let Some(trip) = link.round_trip(plane.w, u, v) else { continue };
-            count += usize::from(trip.error() < MAX_ERROR && (trip.ratio - 1.0).abs() < MAX_RELATIVE);
+            let (error, relative) = (trip.error(), (trip.ratio - 1.0).abs());
+            count += usize::from(error < MAX_ERROR && relative < MAX_RELATIVE);
+            if error < LOOSE * MAX_ERROR && relative < LOOSE * MAX_RELATIVE {
+                // The other view's plane, moved from where the pixel came back to.
+                sum += trip.inverse - plane.du * trip.moved[0] - plane.dv * trip.moved[1];
+                total += 1.0;
+            }
             // The other view sees a surface further away: through the point.
             through += usize::from(trip.ratio < 1.0 - 2.0 * MAX_RELATIVE);
         }
         if count >= MIN_AGREE && through <= count {
-            map.inverse[i] = plane.w;
+            map.inverse[i] = sum / total;
             let share = (count as f32 / 5.0).min(1.0) * (1.0 - field.cost[i]).clamp(0.0, 1.0);
             map.confidence[i] = 0.51 + 0.49 * share;
         }

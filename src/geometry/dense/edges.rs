@@ -1,8 +1,8 @@
 //! Depth edges put back onto colour edges: a matching window near an edge sees the nearer surface, which grows by half a
 //! window. A weighted median by colour undoes that (Ma et al. 2013, constant time weighted median filtering).
 
-use super::level::Level;
-use super::patchmatch::{Field, Plane};
+use super::field::{Field, Plane};
+use image::RgbImage;
 
 /// Reach of the median, pixels; every second one is a sample.
 const REACH: i32 = 6;
@@ -14,7 +14,7 @@ const EDGE: f32 = 0.03;
 const SIGMA_COLOR: f32 = 14.0;
 
 /// Replaces the plane of each pixel near a depth edge by the weighted median of its surroundings.
-pub(super) fn sharpen(level: &Level, field: &mut Field) {
+pub(super) fn sharpen(photo: &RgbImage, field: &mut Field) {
     let before = field.planes.clone();
     let (w, h) = (field.width as i32, field.height as i32);
     for y in 0..h {
@@ -28,15 +28,16 @@ pub(super) fn sharpen(level: &Level, field: &mut Field) {
                 (before[clamped(*dx, *dy)].w - expected).abs() > EDGE * here.w
             });
             if is_edge && here.w > 0.0 {
-                field.planes[i] = median(level, &before, [x, y, w, h]);
+                field.planes[i] = median(photo, &before, [x, y, w, h]);
             }
         }
     }
 }
 
 /// The weighted median, by inverse depth at the pixel, of the planes around it.
-fn median(level: &Level, planes: &[Plane], [x, y, w, h]: [i32; 4]) -> Plane {
-    let center = level.rgb[(y * w + x) as usize];
+fn median(photo: &RgbImage, planes: &[Plane], [x, y, w, h]: [i32; 4]) -> Plane {
+    let color = |x: i32, y: i32| photo.get_pixel(x as u32, y as u32).0.map(f32::from);
+    let center = color(x, y);
     let mut samples = [(0.0f32, 0.0f32, Plane::default()); COUNT];
     let (mut n, mut total) = (0, 0.0);
     for dy in (-REACH..=REACH).step_by(2) {
@@ -45,11 +46,11 @@ fn median(level: &Level, planes: &[Plane], [x, y, w, h]: [i32; 4]) -> Plane {
             if sx < 0 || sy < 0 || sx >= w || sy >= h {
                 continue;
             }
-            let j = (sy * w + sx) as usize;
-            let difference: f32 = (0..3).map(|c| (level.rgb[j][c] - center[c]).powi(2)).sum();
+            let there = color(sx, sy);
+            let difference: f32 = (0..3).map(|c| (there[c] - center[c]).powi(2)).sum();
             let ratio = difference / (SIGMA_COLOR * SIGMA_COLOR);
             let weight = 1.0 / ((1.0 + ratio * ratio) * (1.0 + (dx * dx + dy * dy) as f32 / 40.0));
-            let plane = planes[j].moved(-dx as f32, -dy as f32);
+            let plane = planes[(sy * w + sx) as usize].moved(-dx as f32, -dy as f32);
             samples[n] = (plane.w, weight, plane);
             total += weight;
             n += 1;

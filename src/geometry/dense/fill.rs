@@ -2,9 +2,9 @@
 //! interpolation over small gaps. Nothing is kept that stands in front of what other views see through.
 
 use super::Prepared;
-use super::filter::{Map, sources_of};
-use super::level::Warp;
-use super::patchmatch::{Field, round_trip};
+use super::field::Field;
+use super::filter::{LOOSE, MAX_ERROR, MAX_RELATIVE, MIN_AGREE, Map, links};
+use super::level::{Warp, reduced};
 use super::segment::{Segments, segments};
 use crate::scene::Cancelled;
 use nalgebra::{Matrix3, Vector3};
@@ -63,16 +63,17 @@ pub(super) fn fill(
 
 fn fill_view(prepared: &[Prepared], fields: &[Field], measured: &[Map], i: usize, map: &mut Map) {
     let Some((low, high)) = prepared[i].range else { return };
-    let me = &prepared[i].levels[0];
+    let me = &prepared[i].camera;
     let witnesses: Vec<Witness> = prepared[i]
         .neighbours
         .iter()
-        .map(|&j| Witness { there: Warp::between(&me.camera, &prepared[j].levels[0].camera), map: &measured[j] })
+        .map(|&j| Witness { there: Warp::between(me, &prepared[j].camera), map: &measured[j] })
         .collect();
-    let segments = segments(&prepared[i].levels[1]);
-    let planes = region_planes(&segments, map, prepared[i].levels[1].gray.width);
+    let half = reduced(&prepared[i].photo, 1);
+    let (half_w, half_h) = (half.width() as usize, half.height() as usize);
+    let segments = segments(&half);
+    let planes = region_planes(&segments, map, half_w);
     weak_matches(prepared, fields, i, &witnesses, map);
-    let (half_w, half_h) = (prepared[i].levels[1].gray.width, prepared[i].levels[1].gray.height);
     for at in 0..map.inverse.len() {
         if map.inverse[at] > 0.0 {
             continue;
@@ -114,19 +115,22 @@ fn is_allowed(witnesses: &[Witness], u: f32, v: f32, w: f32) -> bool {
 
 /// Takes the matcher's own depth where one view confirms it and none contradicts.
 fn weak_matches(prepared: &[Prepared], fields: &[Field], i: usize, witnesses: &[Witness], map: &mut Map) {
-    let sources = sources_of(prepared, fields, i);
+    let links = links(prepared, fields, i);
     for at in 0..map.inverse.len() {
         let (plane, cost) = (fields[i].planes[at], fields[i].cost[at]);
         if map.inverse[at] > 0.0 || plane.w <= 0.0 || cost > 0.6 {
             continue;
         }
         let (u, v) = ((at % map.width) as f32 + 0.5, (at / map.width) as f32 + 0.5);
-        let confirmed = sources.iter().any(|s| {
-            let trip = s.depth.and_then(|f| round_trip(s, f, 1.0, plane.w, u, v));
-            trip.is_some_and(|(error, ratio)| error < 1.5 && (ratio - 1.0).abs() < 0.01)
-        });
-        if confirmed && is_allowed(witnesses, u, v, plane.w) {
-            map.inverse[at] = plane.w;
+        let (mut count, mut sum) = (0, plane.w);
+        for trip in links.iter().filter_map(|link| link.round_trip(plane.w, u, v)) {
+            if trip.error() < LOOSE * MAX_ERROR && (trip.ratio - 1.0).abs() < LOOSE * MAX_RELATIVE {
+                count += 1;
+                sum += trip.inverse - plane.du * trip.moved[0] - plane.dv * trip.moved[1];
+            }
+        }
+        if count >= MIN_AGREE && is_allowed(witnesses, u, v, plane.w) {
+            map.inverse[at] = sum / (count + 1) as f32;
             map.confidence[at] = WEAK;
         }
     }

@@ -1,17 +1,19 @@
 //! What of the matched depth is believed: consistency across views, speckles removed; and back to the photo's size.
 
+use super::field::{Field, Link};
 use super::level::Warp;
-use super::patchmatch::{Field, Source, round_trip};
 use super::{DenseDepth, Prepared};
 use crate::scene::{Cancelled, DepthMap};
 use rayon::prelude::*;
 
 /// Forward-backward error allowed, pixels at the working resolution.
-const MAX_ERROR: f32 = 1.5;
+pub(super) const MAX_ERROR: f32 = 1.5;
 /// Relative difference of depth allowed.
-const MAX_RELATIVE: f32 = 0.01;
+pub(super) const MAX_RELATIVE: f32 = 0.01;
+/// Factor by which both may be exceeded where a depth is averaged over views, and where it is weak.
+pub(super) const LOOSE: f32 = 2.0;
 /// Views that have to agree.
-const MIN_AGREE: usize = 2;
+pub(super) const MIN_AGREE: usize = 2;
 /// Smaller connected patches are dropped, as a share of the pixels of the map.
 const MIN_PATCH: f32 = 2e-4;
 /// Cost beyond which a match is not believed even where views agree.
@@ -30,19 +32,15 @@ pub(super) struct Map {
     pub confidence: Vec<f32>,
 }
 
-/// The neighbours of view `i` as sources with the depth in `fields`.
-pub(super) fn sources_of<'a>(prepared: &'a [Prepared], fields: &'a [Field], i: usize) -> Vec<Source<'a>> {
-    let me = &prepared[i].levels[0];
+/// The neighbours of view `i` and their depth in `fields`.
+pub(super) fn links<'a>(prepared: &[Prepared], fields: &'a [Field], i: usize) -> Vec<Link<'a>> {
+    let me = &prepared[i].camera;
     let matched = prepared[i].neighbours.iter().filter(|j| prepared[**j].range.is_some());
     matched
         .map(|&j| {
-            let other = &prepared[j].levels[0];
-            Source {
-                gray: &other.gray,
-                there: Warp::between(&me.camera, &other.camera),
-                back: Warp::between(&other.camera, &me.camera),
-                depth: Some(&fields[j]),
-            }
+            let other = &prepared[j].camera;
+            let (there, back) = (Warp::between(me, other), Warp::between(other, me));
+            Link { there, back, field: &fields[j], ratio: 1.0 }
         })
         .collect()
 }
@@ -64,7 +62,7 @@ pub(super) fn measured(
                 confidence: vec![0.0; field.planes.len()],
             };
             if prepared[i].range.is_some() {
-                confirm(&sources_of(prepared, fields, i), field, &mut map);
+                confirm(&links(prepared, fields, i), field, &mut map);
                 remove_speckles(&mut map);
             }
             step().map(|()| map)
@@ -72,21 +70,28 @@ pub(super) fn measured(
         .collect()
 }
 
-fn confirm(sources: &[Source], field: &Field, map: &mut Map) {
+fn confirm(links: &[Link], field: &Field, map: &mut Map) {
     for (i, plane) in field.planes.iter().enumerate() {
         let (u, v) = ((i % map.width) as f32 + 0.5, (i / map.width) as f32 + 0.5);
         if plane.w <= 0.0 || field.cost[i] > MAX_COST {
             continue;
         }
         let (mut count, mut through) = (0, 0);
-        for s in sources {
-            let Some((error, ratio)) = s.depth.and_then(|f| round_trip(s, f, 1.0, plane.w, u, v)) else { continue };
-            count += usize::from(error < MAX_ERROR && (ratio - 1.0).abs() < MAX_RELATIVE);
-            // The source sees a surface further away: through the point.
-            through += usize::from(ratio < 1.0 - 2.0 * MAX_RELATIVE);
+        let (mut sum, mut total) = (plane.w, 1.0);
+        for link in links {
+            let Some(trip) = link.round_trip(plane.w, u, v) else { continue };
+            let (error, relative) = (trip.error(), (trip.ratio - 1.0).abs());
+            count += usize::from(error < MAX_ERROR && relative < MAX_RELATIVE);
+            if error < LOOSE * MAX_ERROR && relative < LOOSE * MAX_RELATIVE {
+                // The other view's plane, moved from where the pixel came back to.
+                sum += trip.inverse - plane.du * trip.moved[0] - plane.dv * trip.moved[1];
+                total += 1.0;
+            }
+            // The other view sees a surface further away: through the point.
+            through += usize::from(trip.ratio < 1.0 - 2.0 * MAX_RELATIVE);
         }
         if count >= MIN_AGREE && through <= count {
-            map.inverse[i] = plane.w;
+            map.inverse[i] = sum / total;
             let share = (count as f32 / 5.0).min(1.0) * (1.0 - field.cost[i]).clamp(0.0, 1.0);
             map.confidence[i] = 0.51 + 0.49 * share;
         }

@@ -1,8 +1,11 @@
-//! Image pyramids, and the map from a pixel and an inverse depth in one camera to the pixel in another.
+//! Photos at the resolutions of the passes, and the map from a pixel and an inverse depth in one camera to the pixel in
+//! another.
 
 use super::View;
 use crate::scene::{Camera, Intrinsics};
 use image::imageops::FilterType;
+use image::{Rgb, RgbImage};
+use std::borrow::Cow;
 
 /// A grey image that can be sampled between pixels.
 pub(super) struct Gray {
@@ -10,78 +13,75 @@ pub(super) struct Gray {
     pub width: usize,
     /// Height in pixels.
     pub height: usize,
-    /// Luma, 0..255, row-major.
-    pub luma: Vec<f32>,
-    /// Luma of a pixel (low half) and of its right neighbour (high half), in 1/256: one load for two taps.
-    pub pairs: Vec<u32>,
+    /// Luma, 0..255, row-major: of the pixel in the lowest byte, then of its right, lower, and lower right neighbours,
+    /// so that one load gives the four taps of a bilinear sample.
+    pub quads: Vec<u32>,
 }
 
 impl Gray {
-    fn new(width: usize, height: usize, luma: Vec<f32>) -> Self {
-        let fixed = |v: f32| (v * 256.0) as u32;
-        let pairs = (0..luma.len())
-            .map(|i| fixed(luma[i]) | fixed(luma[if (i + 1) % width == 0 { i } else { i + 1 }]) << 16)
+    /// Luma (ITU-R BT.601) of an image.
+    pub(super) fn new(image: &RgbImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let luma: Vec<u8> = image
+            .pixels()
+            .map(|Rgb([r, g, b])| (0.299 * f32::from(*r) + 0.587 * f32::from(*g) + 0.114 * f32::from(*b)).round() as u8)
             .collect();
-        Self { width, height, luma, pairs }
+        let mut quads = Vec::with_capacity(luma.len());
+        for y in 0..height {
+            let below = if y + 1 < height { width } else { 0 };
+            for x in 0..width {
+                let (i, right) = (y * width + x, usize::from(x + 1 < width));
+                quads.push(u32::from_le_bytes([i, i + right, i + below, i + below + right].map(|k| luma[k])));
+            }
+        }
+        Self { width, height, quads }
     }
 }
 
-/// One level of the pyramid of a view.
-pub(super) struct Level {
-    /// Luma.
-    pub gray: Gray,
-    /// sRGB, row-major.
-    pub rgb: Vec<[f32; 3]>,
-    /// The camera at this resolution.
-    pub camera: Camera,
-}
-
-/// `count` levels, the first no longer than `side` (times `shrink`), each next one half of the one before.
-pub(super) fn pyramid(view: &View, side: u32, shrink: f64, count: usize) -> Vec<Level> {
+/// The photo at the working resolution, no longer than `side` (times `shrink`) and no smaller than 8 x 8.
+pub(super) fn working<'a>(view: &View<'a>, side: u32, shrink: f64) -> (Cow<'a, RgbImage>, Camera) {
     let (w, h) = view.image.dimensions();
     let scale = (f64::from(side) / f64::from(w.max(h).max(1))).min(shrink).min(1.0);
     let (nw, nh) = (((f64::from(w) * scale).round() as u32).max(8), ((f64::from(h) * scale).round() as u32).max(8));
-    let rgb: Vec<[f32; 3]> = if (nw, nh) == (w, h) {
-        view.image.pixels().map(|p| p.0.map(f32::from)).collect()
+    let photo = if (nw, nh) == (w, h) {
+        Cow::Borrowed(view.image)
     } else if w == 0 || h == 0 {
-        vec![[0.0; 3]; (nw * nh) as usize]
+        Cow::Owned(RgbImage::new(nw, nh))
     } else {
-        image::imageops::resize(view.image, nw, nh, FilterType::Triangle).pixels().map(|p| p.0.map(f32::from)).collect()
+        Cow::Owned(image::imageops::resize(view.image, nw, nh, FilterType::Triangle))
     };
-    let mut levels = vec![level(nw as usize, nh as usize, rgb, view.camera.resized(nw, nh))];
-    while levels.len() < count {
-        let next = half(&levels[levels.len() - 1]);
-        levels.push(next);
+    (photo, view.camera.resized(nw, nh))
+}
+
+/// The image at `1 / 2^level` of its resolution, by means of blocks; rows and columns that fill no block are left out.
+pub(super) fn reduced(image: &RgbImage, level: usize) -> Cow<'_, RgbImage> {
+    if level == 0 {
+        return Cow::Borrowed(image);
     }
-    levels
-}
-
-fn level(width: usize, height: usize, rgb: Vec<[f32; 3]>, camera: Camera) -> Level {
-    let luma = rgb.iter().map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).collect();
-    Level { gray: Gray::new(width, height, luma), rgb, camera }
-}
-
-/// Half the resolution by 2x2 means; an odd last row or column is left out, so intrinsics halve exactly.
-fn half(fine: &Level) -> Level {
-    let (fw, w, h) = (fine.gray.width, (fine.gray.width / 2).max(1), (fine.gray.height / 2).max(1));
-    let mut rgb = Vec::with_capacity(w * h);
-    for y in 0..h {
-        for x in 0..w {
-            let i = 2 * y * fw + 2 * x;
-            let taps = [fine.rgb[i], fine.rgb[i + 1], fine.rgb[i + fw], fine.rgb[i + fw + 1]];
-            rgb.push(std::array::from_fn(|c| taps.iter().map(|t| t[c]).sum::<f32>() * 0.25));
+    let side = 1u32 << level;
+    let count = side * side;
+    Cow::Owned(RgbImage::from_fn(image.width() / side, image.height() / side, |x, y| {
+        let mut sum = [count / 2; 3];
+        for k in 0..count {
+            let p = image.get_pixel(x * side + k % side, y * side + k / side);
+            (0..3).for_each(|c| sum[c] += u32::from(p.0[c]));
         }
-    }
-    let k = fine.camera.intrinsics;
+        Rgb(sum.map(|s| (s / count) as u8))
+    }))
+}
+
+/// The camera of [`reduced`].
+pub(super) fn reduced_camera(camera: &Camera, level: usize) -> Camera {
+    let (k, scale) = (camera.intrinsics, f64::powi(0.5, level as i32));
     let intrinsics = Intrinsics {
-        width: w as u32,
-        height: h as u32,
-        fx: k.fx * 0.5,
-        fy: k.fy * 0.5,
-        cx: k.cx * 0.5,
-        cy: k.cy * 0.5,
+        width: k.width >> level,
+        height: k.height >> level,
+        fx: k.fx * scale,
+        fy: k.fy * scale,
+        cx: k.cx * scale,
+        cy: k.cy * scale,
     };
-    level(w, h, rgb, Camera { intrinsics, c2w: fine.camera.c2w })
+    Camera { intrinsics, c2w: camera.c2w }
 }
 
 /// Pixel `x = (u, v, 1)` at inverse depth `w` in camera A falls on `m x + w t` (homogeneous) in camera B, where

@@ -5,9 +5,11 @@
 
 pub mod align;
 mod edges;
+mod field;
 mod fill;
 mod filter;
 mod level;
+mod ncc;
 mod neighbours;
 mod patchmatch;
 mod prior;
@@ -19,10 +21,12 @@ mod tests;
 pub use prior::{fill_from_priors, metre_of};
 
 use crate::scene::{Camera, Cancelled, DepthMap, Job, SparsePoint};
+use field::{Field, Link};
 use image::RgbImage;
-use level::{Gray, Level, Warp};
-use patchmatch::{Field, Matcher, Source};
+use level::{Gray, Warp, reduced, reduced_camera};
+use patchmatch::{Matcher, Source};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One posed photo; the camera's intrinsics are those of the image as it is.
@@ -68,16 +72,18 @@ const PASSES: [Pass; 4] = [
     Pass { level: 2, sweeps: 4, geometric: 0.0, perturb: 0.05, sources: 5 },
     Pass { level: 2, sweeps: 2, geometric: 0.15, perturb: 0.03, sources: 5 },
     Pass { level: 1, sweeps: 2, geometric: 0.12, perturb: 0.015, sources: 5 },
-    Pass { level: 0, sweeps: 1, geometric: 0.08, perturb: 0.004, sources: 3 },
+    Pass { level: 0, sweeps: 2, geometric: 0.08, perturb: 0.004, sources: 3 },
 ];
 
 /// Everything known of a view before it is matched.
-struct Prepared {
-    /// Finest first.
-    levels: Vec<Level>,
+struct Prepared<'a> {
+    /// The photo at the working resolution.
+    photo: Cow<'a, RgbImage>,
+    /// Its camera.
+    camera: Camera,
     /// Neighbour views, best first.
     neighbours: Vec<usize>,
-    /// Tracked points: pixel coordinates at the finest level, inverse depth.
+    /// Tracked points: pixel coordinates of `photo`, inverse depth.
     points: Vec<[f32; 3]>,
     /// Least and greatest inverse depth searched; `None` where the view cannot be matched.
     range: Option<(f32, f32)>,
@@ -104,10 +110,11 @@ pub fn dense_depth(
 
     let mut fields: Vec<Field> = Vec::new();
     for (number, pass) in PASSES.iter().enumerate() {
+        let grays: Vec<Gray> = prepared.par_iter().map(|p| Gray::new(&reduced(&p.photo, pass.level))).collect();
         fields = (0..views.len())
             .into_par_iter()
             .map(|i| {
-                let field = run_pass(&prepared, &fields, i, number, pass, seed);
+                let field = run_pass(&prepared, &grays, &fields, i, number, pass, seed);
                 step().map(|()| field)
             })
             .collect::<Result<_, _>>()?;
@@ -117,8 +124,8 @@ pub fn dense_depth(
     Ok(views.iter().zip(filled).map(|(v, m)| filter::to_native(&m, v.image.width(), v.image.height())).collect())
 }
 
-/// Pyramids, neighbours and depth ranges of all views.
-fn prepare(views: &[View], points: &[SparsePoint]) -> Vec<Prepared> {
+/// Photos at the working resolution, neighbours and depth ranges of all views.
+fn prepare<'a>(views: &[View<'a>], points: &[SparsePoint]) -> Vec<Prepared<'a>> {
     let pixels: u64 = views.iter().map(|v| u64::from(v.image.width()) * u64::from(v.image.height())).sum();
     let shrink = (WORK_PIXELS as f64 / pixels.max(1) as f64).sqrt().min(1.0);
     let neighbours = neighbours::choose(views, points);
@@ -127,39 +134,50 @@ fn prepare(views: &[View], points: &[SparsePoint]) -> Vec<Prepared> {
         .zip(neighbours)
         .enumerate()
         .map(|(i, (view, neighbours))| {
-            let levels = level::pyramid(view, WORK_SIDE, shrink, 3);
-            let points = seed::points_of(i, &levels[0].camera, points);
+            let (photo, camera) = level::working(view, WORK_SIDE, shrink);
+            let points = seed::points_of(i, &camera, points);
             let range = if neighbours.is_empty() || points.len() < MIN_POINTS { None } else { seed::range(&points) };
-            Prepared { levels, neighbours, points, range }
+            Prepared { photo, camera, neighbours, points, range }
         })
         .collect()
 }
 
-/// Runs one pass over one view; `before` are the fields of the pass before, of all views.
-fn run_pass(prepared: &[Prepared], before: &[Field], i: usize, number: usize, pass: &Pass, seed: u64) -> Field {
-    let me = &prepared[i];
-    let level = &me.levels[pass.level];
-    let Some(range) = me.range else { return Field::empty(level.gray.width, level.gray.height) };
+/// Runs one pass over one view; `grays` are the photos at its level, and `before` the fields of the pass before, of all
+/// views.
+fn run_pass(
+    prepared: &[Prepared],
+    grays: &[Gray],
+    before: &[Field],
+    i: usize,
+    number: usize,
+    pass: &Pass,
+    seed: u64,
+) -> Field {
+    let (me, gray) = (&prepared[i], &grays[i]);
+    let Some(range) = me.range else { return Field::empty(gray.width, gray.height) };
+    let camera = reduced_camera(&me.camera, pass.level);
     let sources: Vec<Source> = me
         .neighbours
         .iter()
         .filter(|j| prepared[**j].range.is_some() || pass.geometric == 0.0)
         .take(pass.sources)
         .map(|&j| {
-            let other = &prepared[j].levels[pass.level];
-            Source {
-                gray: &other.gray,
-                there: Warp::between(&level.camera, &other.camera),
-                back: Warp::between(&other.camera, &level.camera),
-                depth: (pass.geometric > 0.0).then(|| &before[j]),
-            }
+            let other = reduced_camera(&prepared[j].camera, pass.level);
+            let warp = Warp::between(&camera, &other);
+            let link = (pass.geometric > 0.0).then(|| Link {
+                there: warp,
+                back: Warp::between(&other, &camera),
+                field: &before[j],
+                ratio: if before[j].width == grays[j].width { 1.0 } else { 0.5 },
+            });
+            Source { gray: &grays[j], warp, link }
         })
         .collect();
-    let matcher = Matcher::new(level, sources, range, pass.geometric, pass.level > 0);
+    let matcher = Matcher::new(gray, &camera.intrinsics, sources, range, pass.geometric, pass.level > 0);
     let mut rng =
         fastrand::Rng::with_seed(seed ^ (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ((number as u64) << 56));
     let mut field = match before.get(i) {
-        Some(f) => f.resized(level.gray.width, level.gray.height),
+        Some(f) => f.resized(gray.width, gray.height),
         None => matcher.first_field(&me.points, f32::powi(0.5, pass.level as i32), &mut rng),
     };
     if number > 0 {
@@ -174,7 +192,7 @@ fn run_pass(prepared: &[Prepared], before: &[Field], i: usize, number: usize, pa
         );
     }
     if pass.level == 0 {
-        edges::sharpen(level, &mut field);
+        edges::sharpen(&me.photo, &mut field);
     }
     field
 }

@@ -1,13 +1,13 @@
 //! Regions of like colour, by the graph-based segmentation of Felzenszwalb & Huttenlocher 2004.
 
-use super::level::Level;
+use image::RgbImage;
 
 /// Scale of observation, on colour differences of 0..441: larger gives larger regions.
 const SCALE: f32 = 250.0;
 /// Smaller regions are merged into a neighbour, pixels.
 const MIN_SIZE: u32 = 24;
 
-/// A partition of a level's pixels.
+/// A partition of an image's pixels.
 pub(super) struct Segments {
     /// Region of each pixel, row-major, numbered from 0 in order of first appearance.
     pub label: Vec<u32>,
@@ -42,15 +42,16 @@ impl Sets {
     }
 }
 
-/// Segments one level of a view.
-pub(super) fn segments(level: &Level) -> Segments {
-    let (w, h) = (level.gray.width, level.gray.height);
+/// Segments an image.
+pub(super) fn segments(image: &RgbImage) -> Segments {
+    let (w, h) = (image.width() as usize, image.height() as usize);
+    let rgb: Vec<[f32; 3]> = image.pixels().map(|p| p.0.map(f32::from)).collect();
     let mut edges: Vec<(f32, u32, u32)> = Vec::with_capacity(4 * w * h);
     for y in 0..h {
         for x in 0..w {
             let i = y * w + x;
             let mut add = |j: usize| {
-                let d: f32 = (0..3).map(|c| (level.rgb[i][c] - level.rgb[j][c]).powi(2)).sum();
+                let d: f32 = (0..3).map(|c| (rgb[i][c] - rgb[j][c]).powi(2)).sum();
                 edges.push((d.sqrt(), i as u32, j as u32));
             };
             if x + 1 < w {
@@ -83,12 +84,12 @@ pub(super) fn segments(level: &Level) -> Segments {
             sets.join(a, b, d);
         }
     }
-    number(level, &mut sets, &edges)
+    number(&rgb, &mut sets, &edges)
 }
 
 /// Numbers the regions and gathers what is known of each.
-fn number(level: &Level, sets: &mut Sets, edges: &[(f32, u32, u32)]) -> Segments {
-    let n = level.rgb.len();
+fn number(rgb: &[[f32; 3]], sets: &mut Sets, edges: &[(f32, u32, u32)]) -> Segments {
+    let n = rgb.len();
     let (mut of_root, mut label) = (vec![u32::MAX; n], Vec::with_capacity(n));
     let mut sums: Vec<([f32; 3], f32)> = Vec::new();
     for i in 0..n {
@@ -99,7 +100,7 @@ fn number(level: &Level, sets: &mut Sets, edges: &[(f32, u32, u32)]) -> Segments
         }
         let s = &mut sums[of_root[root] as usize];
         for c in 0..3 {
-            s.0[c] += level.rgb[i][c];
+            s.0[c] += rgb[i][c];
         }
         s.1 += 1.0;
         label.push(of_root[root]);

@@ -5,7 +5,7 @@
 
 use super::found::{Item, stem_of};
 use super::photo::{Photo, swaps};
-use crate::scene::{DepthMap, Intrinsics, Lens, depth_through};
+use crate::scene::{Intrinsics, Lens, mask_through};
 use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Luma};
 use std::io::Cursor;
@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path, photo: &Photo, lens: Option<(&Intrinsics, &Lens)
         let (w, h) = photo.unturned_size();
         let mut out = image::imageops::resize(&mask, w, h, FilterType::Nearest);
         if let (Some(flat), Some((k, lens))) = (photo.flat, lens) {
-            out = without_lens(&out, &k.resized(w, h), lens, &flat);
+            out = mask_through(&out, &k.resized(w, h), lens, &flat);
         }
         let mut out = DynamicImage::ImageLuma8(out);
         out.apply_orientation(photo.orientation);
@@ -79,14 +79,6 @@ pub(super) fn read(path: &Path, photo: &Photo, lens: Option<(&Intrinsics, &Lens)
         let (w, h) = mask.dimensions();
         Err(format!("it is {w} x {h} pixels, its photo {} x {}", stored.0, stored.1))
     }
-}
-
-/// A mask as the pinhole camera `to` sees it.
-fn without_lens(mask: &GrayImage, from: &Intrinsics, lens: &Lens, to: &Intrinsics) -> GrayImage {
-    let (width, height) = mask.dimensions();
-    let data = mask.as_raw().iter().map(|v| f32::from(*v)).collect();
-    let flat = depth_through(&DepthMap { width, height, data }, from, lens, to);
-    GrayImage::from_fn(flat.width, flat.height, |x, y| Luma([flat.data[(y * flat.width + x) as usize] as u8]))
 }
 
 /// 255 where a mask is not black. A picture of more than two greys is something else: a map of ids, a matte.

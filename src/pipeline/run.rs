@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
         if !goes_on(Stage::Poses) {
             return Ok(());
         }
-        let sparse = stages::poses(&mut self, &capture)?;
+        let (capture, sparse) = stages::poses(&mut self, &capture)?;
         if !goes_on(Stage::Depth) {
             return Ok(());
         }

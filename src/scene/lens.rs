@@ -4,8 +4,9 @@
 //! sees; the focal length and the principal point turn either into pixels.
 
 use super::{DepthMap, Intrinsics};
-use image::{Rgb, RgbImage};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Half of the widest field of view, horizontally and vertically, that a photo without distortion is given: 60 degrees.
 /// Beyond it a pinhole camera spends most of its pixels on the rim.
@@ -15,7 +16,7 @@ const WIDEST: f64 = 1.732_050_8;
 const WIDEST_DIAGONAL: f64 = 3.732_050_8;
 
 /// How a lens departs from a pinhole. Coefficients have no units; they apply to the normalised image plane.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Lens {
     /// No distortion.
     Pinhole,
@@ -312,6 +313,17 @@ pub fn depth_through(depth: &DepthMap, from: &Intrinsics, lens: &Lens, to: &Intr
             *d = depth.at(u.floor() as i64, v.floor() as i64);
         }
     });
+    out
+}
+
+/// A mask of the camera `from` with a lens, as the camera `to` of the same position and axes sees it; 0 outside of it.
+pub fn mask_through(mask: &GrayImage, from: &Intrinsics, lens: &Lens, to: &Intrinsics) -> GrayImage {
+    let mut out = GrayImage::new(to.width, to.height);
+    for (x, y, pixel) in out.enumerate_pixels_mut() {
+        let (u, v) = source_of(x as usize, y as usize, to, from, lens);
+        let inside = u >= 0.0 && v >= 0.0 && u < f64::from(mask.width()) && v < f64::from(mask.height());
+        *pixel = if inside { *mask.get_pixel(u as u32, v as u32) } else { Luma([0]) };
+    }
     out
 }
 

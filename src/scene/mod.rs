@@ -20,7 +20,7 @@ pub use frame::{Capture, Frame, Sparse, SparsePoint};
 pub use gaussians::{Gaussians, SH_C0, sh_coefficients};
 pub use instance::{Instance, InstanceState, InstanceView, Instances};
 pub use job::{Cancelled, Job, Quiet};
-pub use lens::{Lens, LensError, colmap_camera, colmap_model, depth_through, pinhole_of, undistorted};
+pub use lens::{Lens, LensError, colmap_camera, colmap_model, depth_through, mask_through, pinhole_of, undistorted};
 pub use mask::{FrameMasks, Mask2d, MaskError, Rle};
 pub use mesh::TriMesh;
 pub use obb::OrientedBox;

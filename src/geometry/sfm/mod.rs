@@ -43,6 +43,7 @@ use mapper::Mapper;
 use matching::choose_pairs;
 use nalgebra::Isometry3;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use view::View;
 
@@ -59,7 +60,7 @@ pub struct SfmInput<'a> {
 }
 
 /// The camera that a photo was taken with.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TakenWith {
     /// Intrinsics of the photo as it is.
     pub intrinsics: Intrinsics,

@@ -1,16 +1,15 @@
-//! Stages `poses` and `depth`: cameras, sparse points, dense depth, and the turn of the world onto its floor.
+//! Stage `depth`: dense depth, and the turn of the world onto its floor.
 
 use super::learned;
 use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View};
 use crate::geometry::fusion::{FusedCloud, fuse};
 use crate::geometry::gravity::{Gravity, UpSource, estimate_metre, find_gravity, find_verticals};
-use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, reconstruct, triangulate};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
-use crate::pipeline::{PosesMode, Stage, cache};
+use crate::pipeline::{Stage, cache};
 use crate::scene::folder::TypedScale;
-use crate::scene::{Camera, Capture, DepthMap, Intrinsics, Job as _, Similarity, Sparse, SparsePoint};
-use image::{GrayImage, RgbImage};
+use crate::scene::{Camera, Capture, DepthMap, Job as _, Similarity, Sparse, SparsePoint};
+use image::GrayImage;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -42,67 +41,6 @@ pub(super) fn views<'a>(capture: &'a Capture, sparse: &Sparse, frames: &[usize])
         .iter()
         .filter_map(|i| sparse.cameras[*i].map(|camera| View { image: capture.frames[*i].image.as_ref(), camera }))
         .collect()
-}
-
-/// Camera poses: the given ones, or structure from motion.
-pub(in crate::pipeline) fn poses(run: &mut Run, capture: &Arc<Capture>) -> Result<Arc<Sparse>, RunError> {
-    let given = match run.options.poses {
-        PosesMode::Auto => capture.has_poses(),
-        PosesMode::Given if capture.has_poses() => true,
-        PosesMode::Given => {
-            return Err(RunError::Option(format!("--poses given: {} has no camera poses", run.input.display())));
-        }
-    };
-    let names = image_names(capture);
-    let sparse = run.stage(
-        Stage::Poses,
-        &json!({ "given": given, "features": run.options.features.as_ref().map(|f| cache::fingerprint(f)) }),
-        |bench| Ok(bench.folder.cache().read_sparse(&names)?),
-        |bench| make_poses(bench, capture, &names, given),
-    )?;
-    let sparse = Arc::new(sparse);
-    run.publish(|live| live.sparse.store(Some(Arc::clone(&sparse))));
-    Ok(sparse)
-}
-
-fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: bool) -> Result<Sparse, RunError> {
-    let images: Vec<&RgbImage> = capture.frames.iter().map(|f| f.image.as_ref()).collect();
-    let intrinsics: Vec<Intrinsics> = capture.frames.iter().map(|f| f.intrinsics).collect();
-    let masks: Vec<Option<&GrayImage>> = capture.frames.iter().map(|f| f.mask.as_deref()).collect();
-    let input = SfmInput {
-        images: &images,
-        intrinsics: &intrinsics,
-        masks: &masks,
-        intrinsics_known: capture.intrinsics_known || given,
-    };
-    let learned = learned::features(bench)?;
-    let options = SfmOptions { seed: bench.options.seed, learned };
-    let sparse = if given {
-        let cameras: Vec<Camera> = capture
-            .frames
-            .iter()
-            .filter_map(|f| f.given_c2w.map(|c2w| Camera { intrinsics: f.intrinsics, c2w }))
-            .collect();
-        triangulate(&input, &cameras, &options, bench.job)
-    } else {
-        reconstruct(&input, &options, bench.job).map(|r| r.sparse)
-    };
-    let sparse = sparse.map_err(|e| match e {
-        SfmError::Cancelled(e) => RunError::Cancelled(e),
-        SfmError::Model(e) => RunError::Model(e),
-        reason => RunError::Sfm { input: capture.source.clone(), reason },
-    })?;
-    learned::used(bench, "features", options.learned.as_ref().map(|l| l.name()));
-    bench.figure("registered", json!(sparse.registered().len()));
-    bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
-    bench.figure("sparse_points", json!(sparse.points.len()));
-    let metric = given && capture.metric;
-    bench.meta.units = if metric { "metres" } else { "arbitrary" }.into();
-    bench.meta.scale_source = if metric { "given poses" } else { "none: structure from motion has no scale" }.into();
-    bench.meta.world_from_input = matrix(&Similarity::identity());
-    bench.folder.cache().write_sparse(names, &sparse)?;
-    bench.folder.write_sparse(names, &sparse)?;
-    Ok(sparse)
 }
 
 /// Dense depth of every registered frame; then the world is turned onto its floor.

@@ -4,13 +4,16 @@ mod geometry;
 mod given_depth;
 mod labels;
 mod learned;
+mod lenses;
 mod photos;
+mod poses;
 mod reviewed;
 mod splats;
 
-pub(super) use geometry::{depth, poses};
+pub(super) use geometry::depth;
 pub(super) use labels::{instances, masks};
 pub(super) use learned::check_models;
 pub(super) use photos::frames;
+pub(super) use poses::poses;
 pub(super) use reviewed::reviewed;
 pub(super) use splats::{mesh, splats};

@@ -122,7 +122,7 @@ fn a_metric_depth_model_gives_metres() {
     assert_eq!(ran["figures"]["depth_model_frames"], 8, "{ran}");
     let meta = json(&scene.join("scene.json"));
     assert_eq!(meta["units"], "metres");
-    assert_eq!(meta["scale_source"], "metric depth model metric_plane on CPU");
+    assert_eq!(meta["scale_source"], "metric depth model metric_plane");
     assert_eq!(meta["models"], serde_json::json!(["depth: metric_plane on CPU"]));
     let names: Vec<String> = (0..8).map(|k| format!("{k}.png")).collect();
     let sparse = SceneFolder::open(&scene).unwrap().read_sparse(&names).unwrap();

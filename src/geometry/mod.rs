@@ -1,6 +1,7 @@
 //! Stage 1: structure from motion, dense depth, planes, gravity, fusion to a mesh.
 
 pub mod dense;
+pub mod depth_fit;
 pub mod depth_model;
 pub mod fusion;
 pub mod gravity;

@@ -1,6 +1,6 @@
 //! Stages `poses` and `depth`: cameras, sparse points, dense depth, and the turn of the world onto its floor.
 
-use super::learned::{self, Metre};
+use super::learned::{self, Scale};
 use super::photos::image_names;
 use crate::geometry::dense::{DenseDepth, View, dense_depth};
 use crate::geometry::fusion::{FusedCloud, fuse};
@@ -86,7 +86,7 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
         SfmError::Model(e) => RunError::Model(e),
         reason => RunError::Sfm { input: capture.source.clone(), reason },
     })?;
-    learned::used(bench, "features", options.learned.as_ref().map(|l| l.name()));
+    learned::used(bench, "features", options.learned.as_ref().map(|l| (l.name(), l.provider())));
     bench.figure("registered", json!(sparse.registered().len()));
     bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
     bench.figure("sparse_points", json!(sparse.points.len()));
@@ -136,8 +136,8 @@ fn make_depth(
         Some(folder) => super::given_depth::read(folder, capture, sparse, frames, bench.job)?,
         None => dense_depth(&posed, &points_by_view(sparse, frames), bench.options.seed, bench.job)?,
     };
-    let metre = learned::fill_depth(bench, &posed, &points_by_view(sparse, frames), &mut depths)?;
-    let world = world_from_input(bench, capture, &posed, &depths, metre.as_ref())?;
+    let scale = learned::fill_depth(bench, &posed, &points_by_view(sparse, frames), &mut depths)?;
+    let world = world_from_input(bench, capture, &posed, &depths, scale.as_ref())?;
     let sparse = moved(sparse, &world);
     for (dense, frame) in depths.iter_mut().zip(frames) {
         dense.depth.data.iter_mut().for_each(|d| *d *= world.scale as f32);
@@ -158,7 +158,7 @@ fn world_from_input(
     capture: &Capture,
     posed: &[View],
     depths: &[DenseDepth],
-    measured: Option<&Metre>,
+    learned: Option<&Scale>,
 ) -> Result<Similarity, RunError> {
     let maps: Vec<DepthMap> = depths.iter().map(|d| d.depth.clone()).collect();
     let cloud: FusedCloud = fuse(posed, &maps, GRAVITY_POINTS);
@@ -170,16 +170,16 @@ fn world_from_input(
         bench.job.warn("no floor was found: up is taken from the cameras, and z = 0 is not on a floor".into());
     }
     let metric = capture.metric && capture.has_poses();
-    let metre = match measured {
+    let metre = match learned {
         _ if metric => 1.0,
-        Some(metre) => metre.length,
+        Some(scale) => 1.0 / scale.metres_per_unit,
         None => estimate_metre(&cameras, gravity.as_ref(), median_depth(&maps)),
     };
     let scale = Similarity { scale: 1.0 / metre, ..Similarity::identity() };
     let world = scale.after(&upright);
-    if let (false, Some(metre)) = (metric, measured) {
+    if let (false, Some(scale)) = (metric, learned) {
         bench.meta.units = "metres".into();
-        bench.meta.scale_source = format!("metric depth model {}", metre.model);
+        bench.meta.scale_source = format!("metric depth model {}", scale.model);
     } else if !metric {
         bench.meta.units = "arbitrary".into();
         bench.meta.scale_source = if floor && capture.frames.len() > 1 {

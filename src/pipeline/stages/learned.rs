@@ -1,6 +1,6 @@
 //! `--features` and `--depth-model`: models that the user brings.
 
-use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metre_of};
+use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metres_per_unit};
 use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
 use crate::geometry::sfm::learned::{self, Learned};
 use crate::models::{Accelerator, Execution, runtime};
@@ -13,10 +13,10 @@ use std::sync::Arc;
 /// Median relative deviation of frames' scales beyond which the user is told that a metre is uncertain.
 const UNCERTAIN: f64 = 0.1;
 
-/// A metre that a metric depth model tells of.
-pub(super) struct Metre {
-    /// Its length in scene units.
-    pub(super) length: f64,
+/// The scale of a scene that a metric depth model tells of.
+pub(super) struct Scale {
+    /// Metres in a unit of the sparse points.
+    pub(super) metres_per_unit: f64,
     /// Name of the model.
     pub(super) model: String,
 }
@@ -46,11 +46,15 @@ pub(super) fn features(bench: &Bench) -> Result<Option<Arc<dyn Learned>>, RunErr
     Ok(path.map(|p| learned::open(p, execution(bench.options.device))).transpose()?)
 }
 
-/// Writes down which model was used for a role, and what it ran on.
-pub(super) fn used(bench: &mut Bench, role: &str, name: Option<String>) {
+/// Writes down which model was used for a role, and what it ran on; warns of why it was not something better.
+pub(super) fn used(bench: &mut Bench, role: &str, model: Option<(String, (&str, Option<String>))>) {
     let start = format!("{role}: ");
     bench.meta.models.retain(|m| !m.starts_with(&start));
-    bench.meta.models.extend(name.map(|name| start + &name));
+    let Some((name, (provider, setback))) = model else { return };
+    if let Some(setback) = setback {
+        bench.job.warn(format!("{name} runs on the {provider}: {setback}"));
+    }
+    bench.meta.models.push(format!("{start}{name} on {provider}"));
 }
 
 /// Fills the holes of `depths` from the depth model that the user asks for. Where its numbers are metres and the scene's
@@ -60,7 +64,7 @@ pub(super) fn fill_depth(
     posed: &[View],
     points: &[SparsePoint],
     depths: &mut [DenseDepth],
-) -> Result<Option<Metre>, RunError> {
+) -> Result<Option<Scale>, RunError> {
     used(bench, "depth", None);
     let Some(path) = bench.options.depth_model.clone() else { return Ok(None) };
     let model = depth_model::open(&path, execution(bench.options.device))?;
@@ -69,9 +73,9 @@ pub(super) fn fill_depth(
         DepthError::Cancelled(e) => RunError::Cancelled(e),
         DepthError::Model(e) => RunError::Model(e),
     })?;
-    used(bench, "depth", Some(model.name()));
-    let alignments = fill_from_priors(posed, points, &priors, depths, bench.job)?;
-    let fitting = alignments.iter().flatten().count();
+    used(bench, "depth", Some((model.name(), model.provider())));
+    let fits = fill_from_priors(posed, points, &priors, depths, bench.options.seed, bench.job)?;
+    let fitting = fits.iter().flatten().count();
     bench.figure("depth_model_frames", json!(fitting));
     if fitting < posed.len() {
         bench.job.warn(format!(
@@ -84,7 +88,7 @@ pub(super) fn fill_depth(
         ));
     }
     let metric = priors.first().is_some_and(|p| p.meaning == Meaning::Metric);
-    let Some((length, spread)) = metre_of(&alignments).filter(|_| metric) else { return Ok(None) };
+    let Some((metres_per_unit, spread)) = metres_per_unit(&fits).filter(|_| metric) else { return Ok(None) };
     if spread > UNCERTAIN {
         bench.job.warn(format!(
             "--depth-model: the photos do not agree on the length of a metre: half of them are off by {:.0} % or more",
@@ -92,5 +96,5 @@ pub(super) fn fill_depth(
         ));
     }
     bench.figure("metre_spread", json!(super::geometry::round(spread)));
-    Ok(Some(Metre { length, model: model.name() }))
+    Ok(Some(Scale { metres_per_unit, model: model.name() }))
 }

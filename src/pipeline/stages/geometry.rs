@@ -55,7 +55,7 @@ pub(in crate::pipeline) fn poses(run: &mut Run, capture: &Arc<Capture>) -> Resul
     let names = image_names(capture);
     let sparse = run.stage(
         Stage::Poses,
-        &json!({ "given": given, "features": run.options.features.as_ref().map(|f| cache::fingerprint(f)) }),
+        &json!({ "given": given, "features": run.options.features.as_deref().map(learned::state_of) }),
         |bench| Ok(bench.folder.cache().read_sparse(&names)?),
         |bench| make_poses(bench, capture, &names, given),
     )?;
@@ -112,7 +112,7 @@ pub(in crate::pipeline) fn depth(
         Stage::Depth,
         &json!({
             "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(d)),
-            "depth_model": run.options.depth_model.as_ref().map(|d| cache::fingerprint(d)),
+            "depth_model": run.options.depth_model.as_deref().map(learned::state_of),
         }),
         |bench| {
             let depths = stems.iter().map(|s| cache::read_dense(bench.folder, s)).collect::<Result<_, _>>()?;

@@ -3,11 +3,12 @@
 use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metres_per_unit};
 use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
 use crate::geometry::sfm::learned::{self, Learned};
-use crate::models::{Accelerator, Execution, runtime};
+use crate::models::{Accelerator, Execution, note_of, onnx_files, runtime};
 use crate::pipeline::run::{Bench, RunError};
-use crate::pipeline::{Device, RunOptions};
+use crate::pipeline::{Device, RunOptions, cache};
 use crate::scene::{Job as _, SparsePoint};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Median relative deviation of frames' scales beyond which the user is told that a metre is uncertain.
@@ -29,6 +30,14 @@ pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunE
         runtime()?;
     }
     Ok(())
+}
+
+/// A name for the state of a model: its files, and the notes beside them.
+pub(super) fn state_of(path: &Path) -> String {
+    let files: Vec<PathBuf> =
+        if path.is_dir() { onnx_files(path).into_iter().map(|f| f.path).collect() } else { vec![path.to_owned()] };
+    let states = files.iter().flat_map(|f| [cache::fingerprint(f), cache::fingerprint(&note_of(f))]);
+    blake3::hash(states.collect::<String>().as_bytes()).to_hex().to_string()
 }
 
 fn execution(device: Device) -> Execution {
@@ -80,11 +89,10 @@ pub(super) fn fill_depth(
     if fitting < posed.len() {
         bench.job.warn(format!(
             "--depth-model: {} of {} photos have depth by the model that the sparse points do not agree with, and it is left \
-             out; if these are all, say what its numbers mean in {}.toml (meaning = \"metric\", \"scale\", \"scale and \
-             shift\" or \"inverse\")",
+             out; if these are all, say what its numbers mean in a note FILE.onnx.toml beside the model (meaning = \"metric\", \
+             \"scale\", \"scale and shift\" or \"inverse\")",
             posed.len() - fitting,
-            posed.len(),
-            path.display()
+            posed.len()
         ));
     }
     let metric = priors.first().is_some_and(|p| p.meaning == Meaning::Metric);

@@ -122,7 +122,7 @@ fn a_metric_depth_model_gives_metres() {
     assert_eq!(ran["figures"]["depth_model_frames"], 8, "{ran}");
     let meta = json(&scene.join("scene.json"));
     assert_eq!(meta["units"], "metres");
-    assert_eq!(meta["scale_source"], "metric depth model metric_plane on CPU");
+    assert_eq!(meta["scale_source"], "metric depth model metric_plane");
     assert_eq!(meta["models"], serde_json::json!(["depth: metric_plane on CPU"]));
     let names: Vec<String> = (0..8).map(|k| format!("{k}.png")).collect();
     let sparse = SceneFolder::open(&scene).unwrap().read_sparse(&names).unwrap();
@@ -130,6 +130,17 @@ fn a_metric_depth_model_gives_metres() {
     let (found, truth) = ((last - first).norm(), (stations()[7] - stations()[0]).norm());
     println!("{found:.4} m, {truth:.4} m are right");
     assert!((found / truth - 1.0).abs() < 0.02, "{found} m, {truth} m are right");
+    // A note that says something else of the same file is heeded: more is farther there, so that nothing agrees.
+    let copy = dir.path().join("plane.onnx");
+    std::fs::copy(&depth, &copy).unwrap();
+    let args = ["--depth-model", copy.to_str().unwrap(), "--until", "depth"];
+    let figure =
+        || common::Ran::of(&mut run(&input, &scene, &args)).ok().json()["figures"]["depth_model_frames"].clone();
+    std::fs::write(dir.path().join("plane.onnx.toml"), "meaning = \"inverse\"\n").unwrap();
+    assert_eq!(figure(), 0);
+    std::fs::write(dir.path().join("plane.onnx.toml"), "meaning = \"scale\"\n").unwrap();
+    assert_eq!(figure(), 8);
+    assert_eq!(json(&scene.join("scene.json"))["units"], "arbitrary");
     // Taken back: the same photos without the model have no scale.
     common::Ran::of(&mut run(&input, &scene, &["--until", "depth"])).ok();
     let meta = json(&scene.join("scene.json"));

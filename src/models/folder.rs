@@ -69,11 +69,16 @@ pub fn onnx_files(folder: &Path) -> Vec<FoundModel> {
     out
 }
 
+/// Where the note beside a model is: `FILE.onnx.toml`.
+pub fn note_of(model: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.toml", model.display()))
+}
+
 /// Reads the note `FILE.onnx.toml` beside a model, if there is one: keys `name`, `meaning`, `family`,
 /// `normalised_in_graph`. Without a note the name is that of the file, or, where the file is called `model`, as on
 /// Hugging Face, that of its folder.
 pub fn hints(model: &Path) -> Result<Hints, ModelError> {
-    let note = PathBuf::from(format!("{}.toml", model.display()));
+    let note = note_of(model);
     let mut hints = Hints { name: name_of(model), ..Hints::default() };
     if !note.is_file() {
         return Ok(hints);

@@ -3,7 +3,6 @@
 //! The matcher follows Bleyer, Rhemann & Rother 2011 (PatchMatch stereo) and Schoenberger et al. 2016 (bilateral NCC,
 //! geometric consistency): from a quarter of the resolution to the whole, each pass seeded by the one before.
 
-pub mod align;
 mod edges;
 mod field;
 mod fill;
@@ -18,7 +17,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use prior::{fill_from_priors, metre_of};
+pub use prior::{fill_from_priors, metres_per_unit};
 
 use crate::scene::{Camera, Cancelled, DepthMap, Job, SparsePoint};
 use field::{Field, Link};

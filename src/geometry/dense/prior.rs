@@ -1,8 +1,8 @@
 //! Learned depth as a prior: brought to the scale of the sparse points, bent to what was measured, and used where nothing
 //! was measured. Measured pixels stay as they are.
 
-use super::align::{Alignment, Relation, align};
 use super::{DenseDepth, View, neighbours};
+use crate::geometry::depth_fit::{DepthFit, DepthKind};
 use crate::geometry::depth_model::{DepthPrior, Meaning};
 use crate::scene::{Cancelled, DepthMap, Job, SparsePoint};
 use rayon::prelude::*;
@@ -20,17 +20,22 @@ const CONTRADICTION: f64 = 0.03;
 /// Other views that are asked.
 const WITNESSES: usize = 4;
 
-impl From<Meaning> for Relation {
+/// Median relative error of the sparse points up to which a prior is used.
+const AGREES: f64 = 0.15;
+/// How many times nearer than the nearest sparse point, or farther than the farthest, a prior is still believed.
+const BEYOND: f64 = 4.0;
+
+impl From<Meaning> for DepthKind {
     fn from(meaning: Meaning) -> Self {
         match meaning {
-            Meaning::Metric | Meaning::UpToScale => Self::Scale,
-            Meaning::UpToScaleAndShift => Self::ScaleAndShift,
-            Meaning::Inverse => Self::InverseScaleAndShift,
+            Meaning::Metric | Meaning::UpToScale => Self::Scaled,
+            Meaning::UpToScaleAndShift => Self::Shifted,
+            Meaning::Inverse => Self::Inverse,
         }
     }
 }
 
-/// Fills the holes of `depths` from `priors`, one for each view, and returns how each prior was aligned; `None` where too
+/// Fills the holes of `depths` from `priors`, one for each view, and returns how each prior was fitted; `None` where too
 /// few sparse points agree with it, and nothing was taken from it. The frame indices of the tracks index `views`.
 /// Nothing is filled in front of what more views see through than see a surface there.
 pub fn fill_from_priors(
@@ -38,33 +43,35 @@ pub fn fill_from_priors(
     points: &[SparsePoint],
     priors: &[DepthPrior],
     depths: &mut [DenseDepth],
+    seed: u64,
     job: &dyn Job,
-) -> Result<Vec<Option<Alignment>>, Cancelled> {
+) -> Result<Vec<Option<DepthFit>>, Cancelled> {
     let samples = samples(views, points, priors);
     let neighbours = neighbours::choose(views, points);
     let before: &[DenseDepth] = depths;
-    let filled: Vec<Option<(Alignment, DenseDepth)>> = (0..views.len().min(priors.len()))
+    let filled: Vec<Option<(DepthFit, DenseDepth)>> = (0..views.len().min(priors.len()))
         .into_par_iter()
         .map(|i| {
             job.tick(i, views.len())?;
-            let Some(alignment) = align(&samples[i], priors[i].meaning.into()) else { return Ok(None) };
-            let prior = bent(&aligned(&priors[i], &alignment), &before[i]);
+            let fit = DepthFit::of(priors[i].meaning.into(), &samples[i], seed ^ i as u64);
+            let Some(fit) = fit.filter(|f| f.residual < AGREES) else { return Ok(None) };
+            let prior = bent(&aligned(&priors[i], &fit, &samples[i]), &before[i]);
             let mut dense = before[i].clone();
             take(&mut dense, &prior, &priors[i].confidence, |x, y, z| {
                 let witnesses = neighbours[i].iter().take(WITNESSES);
                 is_allowed(&views[i], x, y, z, witnesses.map(|j| (&views[*j], &before[*j])))
             });
-            Ok(Some((alignment, dense)))
+            Ok(Some((fit, dense)))
         })
         .collect::<Result<_, Cancelled>>()?;
-    let mut alignments = vec![None; views.len()];
+    let mut fits = vec![None; views.len()];
     for (i, one) in filled.into_iter().enumerate() {
-        if let Some((alignment, dense)) = one {
-            alignments[i] = Some(alignment);
+        if let Some((fit, dense)) = one {
+            fits[i] = Some(fit);
             depths[i] = dense;
         }
     }
-    Ok(alignments)
+    Ok(fits)
 }
 
 /// For each view the prior's value and the depth of each sparse point that it sees.
@@ -82,9 +89,12 @@ fn samples(views: &[View], points: &[SparsePoint], priors: &[DepthPrior]) -> Vec
     out
 }
 
-/// The prior in units of the scene.
-fn aligned(prior: &DepthPrior, alignment: &Alignment) -> DepthMap {
-    let data = prior.depth.data.iter().map(|v| alignment.depth(*v).unwrap_or(0.0)).collect();
+/// The prior in units of the scene, where it is not far beyond the depth of the samples.
+fn aligned(prior: &DepthPrior, fit: &DepthFit, samples: &[(f64, f64)]) -> DepthMap {
+    let near = samples.iter().map(|s| s.1).fold(f64::INFINITY, f64::min) / BEYOND;
+    let far = samples.iter().map(|s| s.1).fold(0.0, f64::max) * BEYOND;
+    let depth = |v: f32| fit.depth(f64::from(v)).filter(|z| v > 0.0 && *z >= near && *z <= far);
+    let data = prior.depth.data.iter().map(|v| depth(*v).map_or(0.0, |z| z as f32)).collect();
     DepthMap { width: prior.depth.width, height: prior.depth.height, data }
 }
 
@@ -198,17 +208,17 @@ fn is_allowed<'a>(
     against <= support
 }
 
-/// Length of a metre in scene units by priors in metres: the median of their scales, with the median relative deviation
-/// of the others from it; `None` where no prior could be aligned.
-pub fn metre_of(alignments: &[Option<Alignment>]) -> Option<(f64, f64)> {
+/// Metres in a unit of the scene by priors in metres: from the median of their scales, with the median relative deviation
+/// of the others from it; `None` where no prior could be fitted.
+pub fn metres_per_unit(fits: &[Option<DepthFit>]) -> Option<(f64, f64)> {
     let middle = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
     };
-    let scales: Vec<f64> = alignments.iter().flatten().map(|a| a.scale).collect();
+    let scales: Vec<f64> = fits.iter().flatten().map(|f| f.scale).collect();
     let metre = middle(scales.clone())?;
     let spread = middle(scales.iter().map(|s| (s / metre - 1.0).abs()).collect())?;
-    Some((metre, spread))
+    Some((1.0 / metre, spread))
 }
 
 #[cfg(test)]
@@ -265,7 +275,7 @@ mod tests {
         (0..1200).filter(|i| (10..28).contains(&(i % 40)) && (8..22).contains(&(i / 40)))
     }
 
-    fn run(value: impl Fn(f32, usize) -> f32, meaning: Meaning) -> (Vec<Option<Alignment>>, Vec<DenseDepth>) {
+    fn run(value: impl Fn(f32, usize) -> f32, meaning: Meaning) -> (Vec<Option<DepthFit>>, Vec<DenseDepth>) {
         let cameras = [camera(0.0), camera(0.25), camera(0.5)];
         let image = RgbImage::new(SIZE.0, SIZE.1);
         let views = cameras.map(|camera| View { image: &image, camera });
@@ -278,7 +288,7 @@ mod tests {
                 DepthPrior { depth, confidence: vec![1.0; 1200], meaning }
             })
             .collect();
-        let found = fill_from_priors(&views, &points(&cameras), &priors, &mut depths, &Quiet).unwrap();
+        let found = fill_from_priors(&views, &points(&cameras), &priors, &mut depths, 1, &Quiet).unwrap();
         (found, depths)
     }
 
@@ -290,8 +300,8 @@ mod tests {
             (Meaning::Inverse, |z, _| 10.0 / z + 1.0),
         ];
         for (meaning, value) in kinds {
-            let (alignments, depths) = run(value, meaning);
-            assert!(alignments.iter().all(Option::is_some));
+            let (fits, depths) = run(value, meaning);
+            assert!(fits.iter().all(Option::is_some));
             let truth = wall(&camera(0.0));
             for i in hole() {
                 let (got, want) = (depths[0].depth.data[i], truth.data[i]);
@@ -307,10 +317,10 @@ mod tests {
 
     #[test]
     fn metres_come_from_metric_priors() {
-        let (alignments, _) = run(|z, _| z / 2.5, Meaning::Metric);
-        let (metre, spread) = metre_of(&alignments).unwrap();
-        assert!((metre - 2.5).abs() < 0.02 && spread < 0.01, "{metre} {spread}");
-        assert_eq!(metre_of(&[None, None]), None);
+        let (fits, _) = run(|z, _| z / 2.5, Meaning::Metric);
+        let (metres, spread) = metres_per_unit(&fits).unwrap();
+        assert!((metres - 0.4).abs() < 0.003 && spread < 0.01, "{metres} {spread}");
+        assert_eq!(metres_per_unit(&[None, None]), None);
     }
 
     #[test]
@@ -344,7 +354,7 @@ mod tests {
             confidence: vec![1.0; 1200],
             meaning: Meaning::Metric,
         });
-        fill_from_priors(&views, &points(&cameras), &priors, &mut depths, &Quiet).unwrap();
+        fill_from_priors(&views, &points(&cameras), &priors, &mut depths, 1, &Quiet).unwrap();
         for i in hole() {
             assert_eq!(depths[0].depth.data[i] == 0.0, thing(i), "pixel {i} has {}", depths[0].depth.data[i]);
         }
@@ -352,8 +362,8 @@ mod tests {
 
     #[test]
     fn a_prior_that_no_points_agree_with_changes_nothing() {
-        let (alignments, depths) = run(|z, _| 10.0 / z, Meaning::UpToScaleAndShift);
-        assert_eq!(alignments, [None; 3]);
+        let (fits, depths) = run(|z, _| 10.0 / z, Meaning::UpToScaleAndShift);
+        assert_eq!(fits, [None; 3]);
         assert_eq!(depths[1], measured(&camera(0.25)));
     }
 }

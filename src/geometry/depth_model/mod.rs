@@ -63,8 +63,11 @@ pub enum DepthError {
 
 /// A model that gives depth.
 pub trait DepthModel: Send + Sync {
-    /// Name for people, with what it runs on.
+    /// Name for people.
     fn name(&self) -> String;
+
+    /// What it runs on, known for certain once it has run, and why not on something better.
+    fn provider(&self) -> (&'static str, Option<String>);
 
     /// Depth of every photo, in order. Photos that follow one another in the capture may be looked at together.
     fn predict(&self, photos: &[Photo], job: &dyn Job) -> Result<Vec<DepthPrior>, DepthError>;
@@ -154,7 +157,11 @@ impl OnnxDepth {
 
 impl DepthModel for OnnxDepth {
     fn name(&self) -> String {
-        format!("{} on {}", self.found.hints.name, self.model.provider().0)
+        self.found.hints.name.clone()
+    }
+
+    fn provider(&self) -> (&'static str, Option<String>) {
+        self.model.provider()
     }
 
     fn predict(&self, photos: &[Photo], job: &dyn Job) -> Result<Vec<DepthPrior>, DepthError> {

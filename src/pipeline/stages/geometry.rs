@@ -56,7 +56,7 @@ pub(in crate::pipeline) fn depth(
         Stage::Depth,
         &json!({
             "depth": run.options.depth.as_ref().map(|d| cache::fingerprint(&super::given_depth::place(d))),
-            "depth_model": run.options.depth_model.as_ref().map(|d| cache::fingerprint(d)),
+            "depth_model": run.options.depth_model.as_deref().map(learned::state_of),
         }),
         |bench| {
             let depths = stems.iter().map(|s| cache::read_dense(bench.folder, s)).collect::<Result<_, _>>()?;

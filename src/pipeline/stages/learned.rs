@@ -1,14 +1,15 @@
 //! `--features` and `--depth-model`: models that the user brings.
 
 use super::geometry::Measured;
-use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metre_of};
+use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metres_per_unit};
 use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
 use crate::geometry::sfm::learned::{self, Learned};
-use crate::models::{Accelerator, Execution, runtime};
+use crate::models::{Accelerator, Execution, note_of, onnx_files, runtime};
 use crate::pipeline::run::{Bench, RunError};
-use crate::pipeline::{Device, RunOptions};
+use crate::pipeline::{Device, RunOptions, cache};
 use crate::scene::{Job as _, SparsePoint};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Median relative deviation of frames' scales beyond which the user is told that a metre is uncertain.
@@ -22,6 +23,14 @@ pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunE
         runtime()?;
     }
     Ok(())
+}
+
+/// A name for the state of a model: its files, and the notes beside them.
+pub(super) fn state_of(path: &Path) -> String {
+    let files: Vec<PathBuf> =
+        if path.is_dir() { onnx_files(path).into_iter().map(|f| f.path).collect() } else { vec![path.to_owned()] };
+    let states = files.iter().flat_map(|f| [cache::fingerprint(f), cache::fingerprint(&note_of(f))]);
+    blake3::hash(states.collect::<String>().as_bytes()).to_hex().to_string()
 }
 
 fn execution(device: Device) -> Execution {
@@ -39,11 +48,15 @@ pub(super) fn features(bench: &Bench) -> Result<Option<Arc<dyn Learned>>, RunErr
     Ok(path.map(|p| learned::open(p, execution(bench.options.device))).transpose()?)
 }
 
-/// Writes down which model was used for a role, and what it ran on.
-pub(super) fn used(bench: &mut Bench, role: &str, name: Option<String>) {
+/// Writes down which model was used for a role, and what it ran on; warns of why it was not something better.
+pub(super) fn used(bench: &mut Bench, role: &str, model: Option<(String, (&str, Option<String>))>) {
     let start = format!("{role}: ");
     bench.meta.models.retain(|m| !m.starts_with(&start));
-    bench.meta.models.extend(name.map(|name| start + &name));
+    let Some((name, (provider, setback))) = model else { return };
+    if let Some(setback) = setback {
+        bench.job.warn(format!("{name} runs on the {provider}: {setback}"));
+    }
+    bench.meta.models.push(format!("{start}{name} on {provider}"));
 }
 
 /// Fills the holes of `depths` from the depth model that the user asks for. Where its numbers are metres and the scene's
@@ -62,22 +75,21 @@ pub(super) fn fill_depth(
         DepthError::Cancelled(e) => RunError::Cancelled(e),
         DepthError::Model(e) => RunError::Model(e),
     })?;
-    used(bench, "depth", Some(model.name()));
-    let alignments = fill_from_priors(posed, points, &priors, depths, bench.job)?;
-    let fitting = alignments.iter().flatten().count();
+    used(bench, "depth", Some((model.name(), model.provider())));
+    let fits = fill_from_priors(posed, points, &priors, depths, bench.options.seed, bench.job)?;
+    let fitting = fits.iter().flatten().count();
     bench.figure("depth_model_frames", json!(fitting));
     if fitting < posed.len() {
         bench.job.warn(format!(
             "--depth-model: {} of {} photos have depth by the model that the sparse points do not agree with, and it is left \
-             out; if these are all, say what its numbers mean in {}.toml (meaning = \"metric\", \"scale\", \"scale and \
-             shift\" or \"inverse\")",
+             out; if these are all, say what its numbers mean in a note FILE.onnx.toml beside the model (meaning = \"metric\", \
+             \"scale\", \"scale and shift\" or \"inverse\")",
             posed.len() - fitting,
-            posed.len(),
-            path.display()
+            posed.len()
         ));
     }
     let metric = priors.first().is_some_and(|p| p.meaning == Meaning::Metric);
-    let Some((length, spread)) = metre_of(&alignments).filter(|_| metric) else { return Ok(None) };
+    let Some((metres_per_unit, spread)) = metres_per_unit(&fits).filter(|_| metric) else { return Ok(None) };
     if spread > UNCERTAIN {
         bench.job.warn(format!(
             "--depth-model: the photos do not agree on the length of a metre: half of them are off by {:.0} % or more",
@@ -85,5 +97,5 @@ pub(super) fn fill_depth(
         ));
     }
     bench.figure("metre_spread", json!(super::geometry::round(spread)));
-    Ok(Some(Measured { metres_per_unit: 1.0 / length, by: format!("metric depth model {}", model.name()) }))
+    Ok(Some(Measured { metres_per_unit, by: format!("metric depth model {}", model.name()) }))
 }

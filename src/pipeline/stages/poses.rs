@@ -5,7 +5,7 @@ use super::photos::image_names;
 use super::{learned, lenses};
 use crate::geometry::sfm::{SfmError, SfmInput, SfmOptions, TakenWith, reconstruct, triangulate};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
-use crate::pipeline::{PosesMode, Stage, cache};
+use crate::pipeline::{PosesMode, Stage};
 use crate::scene::{Camera, Capture, Intrinsics, Similarity, Sparse};
 use image::{GrayImage, RgbImage};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(in crate::pipeline) fn poses(
     let names = image_names(capture);
     let (sparse, taken) = run.stage(
         Stage::Poses,
-        &json!({ "given": given, "features": run.options.features.as_ref().map(|f| cache::fingerprint(f)) }),
+        &json!({ "given": given, "features": run.options.features.as_deref().map(learned::state_of) }),
         |bench| Ok((bench.folder.cache().read_sparse(&names)?, lenses::read(bench.folder, names.len())?)),
         |bench| make_poses(bench, capture, &names, given),
     )?;
@@ -70,7 +70,7 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
         SfmError::Model(e) => RunError::Model(e),
         reason => RunError::Sfm { input: capture.source.clone(), reason },
     })?;
-    learned::used(bench, "features", options.learned.as_ref().map(|l| l.name()));
+    learned::used(bench, "features", options.learned.as_ref().map(|l| (l.name(), l.provider())));
     bench.figure("registered", json!(sparse.registered().len()));
     bench.figure("reprojection_error_px", json!(round(sparse.mean_reprojection_error())));
     bench.figure("sparse_points", json!(sparse.points.len()));

@@ -93,7 +93,12 @@ pub(super) fn one_to_one(matches: impl Iterator<Item = (i64, i64)>, a: usize, b:
 
 impl Learned for Extractor {
     fn name(&self) -> String {
-        super::name_of(std::iter::once(&self.model).chain(&self.matcher))
+        let files: Vec<String> = std::iter::once(&self.model).chain(&self.matcher).map(super::name_of).collect();
+        files.join(", ")
+    }
+
+    fn provider(&self) -> (&'static str, Option<String>) {
+        self.model.provider()
     }
 
     fn extract(&self, image: &RgbImage) -> Result<KeypointSet, ModelError> {

@@ -35,7 +35,7 @@ pub struct KeypointSet {
     size: [usize; 2],
     /// Width and height of the photo.
     photo_size: [usize; 2],
-    /// The photo, where the model compares photos.
+    /// The photo at that size, where the model compares photos.
     photo: Option<Arc<RgbImage>>,
 }
 
@@ -53,8 +53,11 @@ impl KeypointSet {
 
 /// A learned source of keypoints and matches.
 pub trait Learned: Send + Sync {
-    /// Name for people, with what it runs on.
+    /// Name for people.
     fn name(&self) -> String;
+
+    /// What it runs on, known for certain once it has run, and why not on something better.
+    fn provider(&self) -> (&'static str, Option<String>);
 
     /// Keypoints of a photo, in an order that depends on the photo alone.
     fn extract(&self, image: &RgbImage) -> Result<KeypointSet, ModelError>;
@@ -122,11 +125,7 @@ pub fn open(path: &Path, execution: Execution) -> Result<Arc<dyn Learned>, Model
     })
 }
 
-/// Names of files and what they run on, for `scene.json`.
-fn name_of<'a>(models: impl Iterator<Item = &'a Model>) -> String {
-    let one = |m: &Model| {
-        let file = m.path().file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        format!("{file} on {}", m.provider().0)
-    };
-    models.map(one).collect::<Vec<_>>().join(", ")
+/// Name of a model's file.
+fn name_of(model: &Model) -> String {
+    model.path().file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }

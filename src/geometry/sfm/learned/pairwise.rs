@@ -106,18 +106,23 @@ fn indices_in(own: &KeypointSet, points: &[[f32; 2]], size: [usize; 2]) -> Vec<i
 
 impl Learned for Pairwise {
     fn name(&self) -> String {
-        super::name_of(std::iter::once(&self.model))
+        super::name_of(&self.model)
+    }
+
+    fn provider(&self) -> (&'static str, Option<String>) {
+        self.model.provider()
     }
 
     fn extract(&self, image: &RgbImage) -> Result<KeypointSet, ModelError> {
-        let planes = self.wants.planes(image);
+        let shown = self.wants.bytes(image);
+        let planes = self.wants.planes(&shown);
         let size = [planes.width, planes.height];
         let photo_size = [image.width() as usize, image.height() as usize];
         let [points, _] = self.run(&planes, &planes)?.points;
         let inside = |p: &[f32; 2]| (0..2).all(|k| p[k] >= 0.0 && p[k] < photo_size[k] as f32);
         let xy: Vec<[f32; 2]> = points.iter().map(|k| to_photo(*k, size, photo_size)).filter(inside).collect();
         let scores = vec![1.0; xy.len()];
-        let photo = Some(Arc::new(image.clone()));
+        let photo = Some(Arc::new(shown));
         Ok(KeypointSet { xy, scores, size, photo_size, photo, ..KeypointSet::default() })
     }
 

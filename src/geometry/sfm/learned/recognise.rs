@@ -85,6 +85,16 @@ impl Wants {
         (self.fixed.1.unwrap_or_else(|| side(width)), self.fixed.0.unwrap_or_else(|| side(height)))
     }
 
+    /// The photo at that size, as bytes: a quarter of the memory, where photos have to be kept.
+    pub(super) fn bytes(&self, image: &RgbImage) -> RgbImage {
+        let all = Self { grey: false, ..*self }.planes(image);
+        let pixels = all.width * all.height;
+        RgbImage::from_fn(all.width as u32, all.height as u32, |x, y| {
+            let at = y as usize * all.width + x as usize;
+            image::Rgb([0, 1, 2].map(|c| (all.data[c * pixels + at] * 255.0).round().clamp(0.0, 255.0) as u8))
+        })
+    }
+
     /// The photo at that size, values in 0..1.
     pub(super) fn planes(&self, image: &RgbImage) -> Planes {
         let planes = if self.grey { Planes::grey(image) } else { Planes::rgb(image) };

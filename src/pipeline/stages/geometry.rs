@@ -91,6 +91,8 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
     bench.meta.units = if metric { "metres" } else { "arbitrary" }.into();
     bench.meta.scale_source = if metric { "given poses" } else { "none: structure from motion has no scale" }.into();
     bench.meta.world_from_input = matrix(&Similarity::identity());
+    // Worked out once, before the world is turned: a resumed run goes on with the same numbers.
+    let sparse = Sparse { quality: sparse.pose_quality(), ..sparse };
     bench.folder.cache().write_sparse(names, &sparse)?;
     bench.folder.write_sparse(names, &sparse)?;
     Ok(sparse)

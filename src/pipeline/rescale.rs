@@ -3,7 +3,7 @@
 use super::cache;
 use super::run::{RunError, lock};
 use crate::instances;
-use crate::review::{ReviewError, rescaled_log};
+use crate::review::{RescaledLog, ReviewError, rescaled_log};
 use crate::scene::folder::{FolderError, SceneFolder, SceneMeta, Swap, TypedScale, json_bytes, scaled_ply};
 use crate::scene::{Cancelled, Instances, Job, Similarity};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,20 @@ pub fn rescale(
 ) -> Result<f64, RescaleError> {
     let factor = typed.factor()?;
     let _lock = lock(folder)?;
+    let (swap, _log) = staged(folder, typed.metres, factor, reviewer, job)?;
+    // From here on it is carried through.
+    swap.commit()?;
+    Ok(factor)
+}
+
+/// All new files, none of them in place yet, and the lock of the review.
+fn staged(
+    folder: &SceneFolder,
+    metres: f64,
+    factor: f64,
+    reviewer: &str,
+    job: &dyn Job,
+) -> Result<(Swap, RescaledLog), RescaleError> {
     let meta = folder.read_meta()?;
     let poses = meta.stages.iter().find(|s| s.name == "poses" && s.state == "done");
     let depth_done = meta.stages.iter().any(|s| s.name == "depth" && s.state == "done");
@@ -87,11 +101,9 @@ pub fn rescale(
     if let Some(bytes) = &log.bytes {
         swap.put(Path::new("review.jsonl"), bytes)?;
     }
-    let meta = scaled_meta(meta, typed.metres, factor, poses_key);
+    let meta = scaled_meta(meta, metres, factor, poses_key);
     swap.put(Path::new("scene.json"), &json_bytes(&folder.root().join("scene.json"), &meta)?)?;
-    // From here on it is carried through.
-    swap.commit()?;
-    Ok(factor)
+    Ok((swap, log))
 }
 
 /// `depth/*.png` and the cached depth. What does not fit 16 bits any more becomes unknown.
@@ -174,5 +186,4 @@ fn scaled_meta(mut meta: SceneMeta, metres: f64, factor: f64, poses_key: String)
 }
 
 #[cfg(test)]
-#[path = "rescale_tests.rs"]
 mod tests;

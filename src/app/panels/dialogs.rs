@@ -94,7 +94,7 @@ impl Dialogs {
                 ui.separator();
                 ui.label("3D: left drag turns, right or middle drag moves, the wheel zooms.");
                 ui.label("Click selects a box or a camera, click again the one behind it; double-click goes there.");
-                ui.label("Measuring (D): click two points in 3D or in the photo, then type what their distance is.");
+                ui.label("Measuring (D): click two points in 3D or in the photo, then type their distance.");
                 ui.label("Photo: the wheel zooms, dragging moves, a middle click fits it; click selects a mask.");
             });
     }

@@ -28,6 +28,7 @@ impl Tape {
         };
         ui.horizontal_wrapped(|ui| {
             if let Some(applying) = &measure.applying {
+                self.typed.clear();
                 ui.label("Bringing the scene to its new scale");
                 ui.add(ProgressBar::new(applying.share()).desired_width(120.0).desired_height(12.0));
                 ui.ctx().request_repaint_after_secs(0.1);

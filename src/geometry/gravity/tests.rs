@@ -3,8 +3,9 @@
 use super::lines::{Edge, vertical};
 use super::*;
 use crate::geometry::dense::View;
+use crate::geometry::fusion::fuse;
 use crate::geometry::planes::tests::patch;
-use crate::scene::Intrinsics;
+use crate::scene::{DepthMap, Intrinsics};
 use nalgebra::{Isometry3, Rotation3, Translation3};
 
 fn camera(eye: [f64; 3], target: [f64; 3]) -> Camera {
@@ -191,6 +192,15 @@ fn capture(name: &str, step: usize) -> Option<(Vec<image::RgbImage>, Vec<Camera>
     Some((photos, cameras))
 }
 
+/// True depth of the same photos.
+fn depths(name: &str, step: usize) -> Vec<DepthMap> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(root.join("poses.json")).unwrap()).unwrap();
+    let frames = json["frames"].as_array().unwrap().iter().step_by(step);
+    let path = |f: &serde_json::Value| root.join("depth").join(format!("{}.png", f["file"].as_str().unwrap()));
+    frames.map(|f| crate::scene::folder::read_depth_png(&path(f)).unwrap()).collect()
+}
+
 /// Ground truth is z-up: edges alone, without any floor, find it in photos of real and rendered rooms.
 #[test]
 fn edges_find_up_in_photos_of_rooms() {
@@ -218,5 +228,18 @@ fn edges_find_up_in_photos_of_rooms() {
         let g = find_gravity(&[], &[], &turned, Some(&found), 0).unwrap();
         assert_eq!((g.source, g.floor_offset), (UpSource::Edges, None));
         assert!(g.up.angle(&truth).to_degrees() < 1.0);
+        // With the walls and tables of the true depth, all that is near the floor cut away.
+        let depths: Vec<DepthMap> = depths(name, step);
+        let cloud = fuse(&views, &depths, 20_000);
+        let high = |p: &[f32; 3]| turn.inverse_transform_vector(&vector(p)).z > 0.2;
+        let kept: Vec<usize> = (0..cloud.positions.len()).filter(|i| high(&cloud.positions[*i])).collect();
+        let of = |all: &[[f32; 3]]| kept.iter().map(|i| all[*i]).collect::<Vec<_>>();
+        let (points, normals) = (of(&cloud.positions), of(&cloud.normals));
+        for edges in [None, Some(&found)] {
+            let g = find_gravity(&points, &normals, &turned, edges, 0).unwrap();
+            let degrees = g.up.angle(&truth).to_degrees();
+            println!("{name}, no floor, edges {}: {:?}, {degrees:.2} degrees off", edges.is_some(), g.source);
+            assert!(edges.is_none() || degrees < 1.0, "{name}: {degrees}");
+        }
     }
 }

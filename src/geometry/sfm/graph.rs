@@ -113,6 +113,23 @@ fn verified_pair(
     (matches.len() >= MIN_MATCHES).then_some(Pair { i, j, matches, epipolar: fit.model })
 }
 
+/// Sizes of the groups that `pairs` tie the photos together to, of those that are `in_question`.
+pub(super) fn parts<'a>(
+    photos: usize,
+    pairs: impl Iterator<Item = &'a Pair>,
+    in_question: impl Fn(usize) -> bool,
+) -> Vec<usize> {
+    let mut group: Vec<usize> = (0..photos).collect();
+    for pair in pairs.filter(|p| in_question(p.i) && in_question(p.j)) {
+        let (from, to) = (group[pair.j], group[pair.i]);
+        group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
+    }
+    let mut sizes = vec![0; photos];
+    (0..photos).filter(|i| in_question(*i)).for_each(|i| sizes[group[i]] += 1);
+    sizes.retain(|size| *size > 0);
+    sizes
+}
+
 /// One point of the scene as photos see it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Track {

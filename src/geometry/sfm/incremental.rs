@@ -22,7 +22,7 @@ const AMPLE_ANGLE: f64 = 0.17;
 /// Matches of which twice as many make an initial pair a third better.
 const AMPLE_MATCHES: f64 = 100.0;
 /// Fewest points of an initial pair.
-const INITIAL_POINTS: usize = 30;
+pub(super) const INITIAL_POINTS: usize = 30;
 /// Initial pairs that are looked at closely.
 const CLOSE_LOOKS: usize = 40;
 /// Reprojection error, pixels, of a resection's inliers.

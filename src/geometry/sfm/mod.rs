@@ -115,6 +115,15 @@ pub enum SfmError {
     /// A given pose with a number that is not finite.
     #[error("the given pose of photo {0} (counted from 0) is not finite")]
     BadPose(usize),
+    /// Photos overlap, but from one place.
+    #[error(
+        "the photos overlap (two share {best} points) but show no parallax: the camera stood still or only turned; walk \
+         sideways while taking them"
+    )]
+    NoParallax {
+        /// Matches of the best pair that agree with one geometry.
+        best: usize,
+    },
     /// Nothing to start from.
     #[error(
         "no two photos overlap enough to start from: {pairs} pairs were matched, the best shares {best} consistent points"
@@ -285,19 +294,31 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
         }
     }
     let best_pair = pairs.iter().map(|p: &Pair| p.matches.len()).max().unwrap_or(0);
-    let Some(mapper) = best else { return Err(SfmError::NoOverlap { pairs: wanted.len(), best: best_pair }) };
+    let Some(mapper) = best else {
+        return Err(match best_pair {
+            0..incremental::INITIAL_POINTS => SfmError::NoOverlap { pairs: wanted.len(), best: best_pair },
+            _ => SfmError::NoParallax { best: best_pair },
+        });
+    };
     let mut found = outcome::collect(&mapper, &prepared.intrinsics, input);
     outcome::add_sigmas(&mut found.sparse.quality, &mapper.pose_sigmas());
     found.sparse = outcome::scaled(found.sparse);
-    warn_of_missing(&found.sparse, components, job);
+    warn_of_missing(&found.sparse, &pairs, components, job);
     Ok(found)
 }
 
-fn warn_of_missing(sparse: &Sparse, components: usize, job: &dyn Job) {
+/// Photos among themselves that make a part of its own, worth telling of.
+const PART: usize = 3;
+
+fn warn_of_missing(sparse: &Sparse, pairs: &[Pair], components: usize, job: &dyn Job) {
     let (n, registered) = (sparse.cameras.len(), sparse.registered().len());
-    if components > 1 {
+    let others = graph::parts(n, pairs.iter().filter(|p| p.matches.len() >= incremental::INITIAL_POINTS), |i| {
+        sparse.cameras[i].is_none()
+    });
+    let parts = components.max(1 + others.iter().filter(|size| **size >= PART).count());
+    if parts > 1 {
         job.warn(format!(
-            "the photos fall into {components} or more parts that share too little; the largest, {registered} photos, is kept"
+            "the photos fall into {parts} or more parts that share too little; the largest, {registered} photos, is kept"
         ));
     }
     if registered < n {

@@ -42,7 +42,7 @@ impl Swap {
 
     /// Writes the marker and stops there, as a crash would: for tests.
     #[cfg(test)]
-    pub(super) fn crash_after_marker(self) -> Result<(), FolderError> {
+    pub(crate) fn crash_after_marker(self) -> Result<(), FolderError> {
         let marker = self.root.join(MARKER);
         write_atomic(&marker, &json_bytes(&marker, &self.files)?)
     }

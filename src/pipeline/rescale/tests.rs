@@ -169,6 +169,19 @@ fn every_file_follows() {
 }
 
 #[test]
+fn a_crash_leaves_the_old_scene_or_the_new_one() {
+    let (_dir, folder) = a_scene();
+    let staged = || staged(&folder, 1.0, 2.0, "ana", &Quiet).unwrap().0;
+    drop(staged());
+    let folder = SceneFolder::open(folder.root()).unwrap();
+    assert_scaled(&folder, 1.0, [2.0, 40.0]);
+    staged().crash_after_marker().unwrap();
+    let folder = SceneFolder::open(folder.root()).unwrap();
+    assert_scaled(&folder, 2.0, [4.0, 0.0]);
+    assert_eq!(folder.read_meta().unwrap().units, "metres");
+}
+
+#[test]
 fn what_cannot_be_done_changes_nothing() {
     let (_dir, folder) = a_scene();
     let no = |in_scene: f64, metres: f64| {

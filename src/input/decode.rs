@@ -35,11 +35,8 @@ fn decode(item: &Item) -> Result<Decoded, InputError> {
     if let (None, Some(g)) = (given, &item.given) {
         let ((w, h), k) = (photo.stored, g.intrinsics);
         let (path, from) = (item.path.display(), g.from.display());
-        warning = Some(if same_shape((w, h), &k) {
-            format!("the lens that {from} gives for {path} leaves no picture: its camera is guessed")
-        } else {
-            format!("{path} is {w} x {h}, {from} is for {} x {}: its camera is guessed", k.width, k.height)
-        });
+        let sizes = format!("{path} is {w} x {h}, {from} is for {} x {}: its camera is guessed", k.width, k.height);
+        warning = Some(sizes);
     }
     let depth = match item.depth.as_ref().map(|file| sensor_depth(file, &photo, item.given.as_ref())) {
         Some(Err(e)) => {

@@ -7,7 +7,7 @@ use super::{InputError, malformed};
 use crate::scene::{Camera, Intrinsics, Lens, OrientedBox, Rle};
 use nalgebra::{Isometry3, Point3, Vector3};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Folders of a result, or of the dataset that it was made of, that hold photos.
@@ -33,6 +33,8 @@ pub struct HoliResult {
 /// An object of the box JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HoliObject {
+    /// Its `ins_id` where those are distinct numbers, else its place in the file, from 1.
+    pub id: u32,
     /// What it is.
     pub label: String,
     /// A sentence about it; may be empty.
@@ -76,10 +78,16 @@ impl HoliResult {
     /// Reads the objects. One that has no usable box is left out and named in `warnings`.
     pub fn objects(&self, warnings: &mut Vec<String>) -> Result<Vec<HoliObject>, InputError> {
         let list = objects_in(&self.boxes).ok_or_else(|| malformed(&self.boxes, "it is not a list of boxes"))?;
+        let own = |value: &Value| value.get("ins_id")?.as_str()?.parse().ok().filter(|id| *id > 0);
+        let ids: BTreeSet<u32> = list.iter().filter_map(own).collect();
         let mut out = Vec::new();
         for (i, value) in list.iter().enumerate() {
+            let place = u32::try_from(i + 1).unwrap_or(u32::MAX);
             match object(value) {
-                Ok(object) => out.push(object),
+                Ok(object) if ids.len() == list.len() => {
+                    out.push(HoliObject { id: own(value).unwrap_or(place), ..object });
+                }
+                Ok(object) => out.push(HoliObject { id: place, ..object }),
                 Err(why) => warnings.push(format!("left out: object {i} of {}: {why}", self.boxes.display())),
             }
         }
@@ -158,6 +166,7 @@ fn object(value: &Value) -> Result<HoliObject, String> {
     let score =
         ["score", "confidence"].iter().find_map(|k| value.get(*k)?.as_f64()).filter(|s| (0.0..=1.0).contains(s));
     Ok(HoliObject {
+        id: 0,
         caption: if text("description").is_empty() { text("caption") } else { text("description") },
         best_view: stem(&text("highest_confidence_mask")),
         views: views.collect(),
@@ -189,7 +198,7 @@ fn upright_handed(center: Point3<f64>, mut axes: [Vector3<f64>; 3], size: Vector
     let [x, y, z] = axes;
     let m = [x.x, y.x, z.x, center.x, x.y, y.y, z.y, center.y, x.z, y.z, z.z, center.z];
     let pose = rigid(&m).ok()?;
-    let real = size.iter().all(|s| s.is_finite() && *s > 0.0);
+    let real = size.iter().all(|s| s.is_finite() && *s >= 0.0);
     real.then_some(OrientedBox { center, size, rotation: pose.rotation })
 }
 

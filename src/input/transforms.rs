@@ -65,8 +65,12 @@ pub(super) fn read(input: &Path) -> Result<Found, InputError> {
     }
     left_out(&missing, &format!("photos of {} are not there", file.path.display()), &mut warnings);
     left_out(&marked, "photos are marked as bad", &mut warnings);
-    if items.is_empty() && !missing.is_empty() {
-        let reason = format!("not one of its {} photos ({} ...) is there", missing.len(), missing[0]);
+    if items.is_empty() {
+        let reason = match (missing.first(), warnings.first()) {
+            (Some(first), _) => format!("not one of its {} photos ({first} ...) is there", missing.len()),
+            (None, Some(why)) => format!("not one of its frames can be used ({why})"),
+            (None, None) => "its list of frames is empty".into(),
+        };
         return Err(malformed(&file.path, reason));
     }
     items.sort_by(|a, b| list::natural(&a.path.to_string_lossy(), &b.path.to_string_lossy()));

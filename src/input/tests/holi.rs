@@ -21,7 +21,7 @@ fn boxes() -> serde_json::Value {
          "bounding_box": [], "images": ["/data/masks/s/a/chair.png", "/data/masks/s/b.jpg/chair_01.png"],
          "highest_confidence_mask": "/data/masks/s/b/chair_01.png",
          "mask_encodings": [{"size": [4, 4], "counts": mask}, "broken"], "description": "A red chair."},
-        {"ins_id": "2", "label": "table", "bounding_box": corners, "images": [], "score": 0.95},
+        {"ins_id": "7", "label": "table", "bounding_box": corners, "images": [], "score": 0.95},
         {"ins_id": "3", "label": "lamp", "bounding_box": [1, 2], "images": []},
         {"ins_id": "4", "label": "rug", "obb_transform": transform, "obb_extents": [0.5, -0.6, 0.7]},
     ])
@@ -54,6 +54,7 @@ fn a_result_is_found_and_read() {
     let objects = found.objects(&mut warnings).unwrap();
     assert_eq!(objects.iter().map(|o| o.label.as_str()).collect::<Vec<_>>(), ["chair", "table"]);
     assert!(warnings.len() == 2 && warnings[0].contains("object 2"), "{warnings:?}");
+    assert_eq!([objects[0].id, objects[1].id], [1, 7]);
     let chair = &objects[0];
     assert_eq!((chair.caption.as_str(), chair.score, chair.best_view.as_deref()), ("A red chair.", None, Some("b")));
     assert_eq!(

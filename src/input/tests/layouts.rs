@@ -181,6 +181,10 @@ fn transforms_of_nerfstudio_and_instant_ngp() {
     assert!(refused(value!({"fl_x": 60.0, "k1": -9e9, "frames": two})).contains("distortion"));
     assert!(refused(value!({"fl_x": 60.0, "camera_model": "EQUIRECTANGULAR", "frames": two})).contains("EQUIRECT"));
     assert!(refused(value!({"fl_x": 60.0, "applied_scale": 0.0, "frames": two})).contains("applied_scale"));
+    assert!(refused(value!({"fl_x": 60.0, "frames": []})).contains("list of frames is empty"));
+    let skewed =
+        value!([{"file_path": "images/a.png", "transform_matrix": [[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}]);
+    assert!(refused(value!({"fl_x": 60.0, "frames": skewed})).contains("not a rotation"));
     let none = value!({"fl_x": 60.0, "frames": [{"file_path": "x.png", "transform_matrix": IDENTITY}]});
     assert!(refused(none).contains("not one of its 1 photos"));
 }

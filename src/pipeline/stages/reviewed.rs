@@ -64,7 +64,8 @@ fn make(
             let mut warnings = Vec::new();
             let found = result.objects(&mut warnings)?;
             warnings.into_iter().for_each(|w| bench.job.warn(w));
-            let instances: Vec<Instance> = found.iter().enumerate().map(|(i, o)| instance(i, o)).collect();
+            let mut instances: Vec<Instance> = found.iter().map(instance).collect();
+            instances.sort_by_key(|i| i.id);
             bench.folder.write_instances(&Instances { version: 1, instances: instances.clone() })?;
             bench.publish(|live| live.instances.store(Some(Arc::new(instances))));
         }
@@ -105,11 +106,11 @@ fn masks(bench: &mut Bench, capture: &Capture, result: &HoliResult, names: &[Str
     for (frame, name) in capture.frames.iter().zip(names) {
         let (width, height) = frame.image.dimensions();
         let mut masks = Vec::new();
-        for (i, object) in found.iter().enumerate() {
+        for object in &found {
             let mine =
                 object.views.iter().filter(|(stem, _)| *stem == frame.stem).filter_map(|(_, mask)| mask.as_ref());
             masks.extend(mine.map(|rle| Mask2d {
-                instance_id: id(i),
+                instance_id: object.id,
                 label: object.label.clone(),
                 score: object.score.unwrap_or(SCORE),
                 segmentation: resized(rle.clone(), width, height),
@@ -123,11 +124,7 @@ fn masks(bench: &mut Bench, capture: &Capture, result: &HoliResult, names: &[Str
     Ok(())
 }
 
-fn id(index: usize) -> u32 {
-    u32::try_from(index + 1).unwrap_or(u32::MAX)
-}
-
-fn instance(index: usize, object: &HoliObject) -> Instance {
+fn instance(object: &HoliObject) -> Instance {
     let area = |mask: &Option<crate::scene::Rle>| mask.as_ref().map_or(0, |m| m.area());
     let largest = object.views.iter().map(|(_, mask)| area(mask)).max().unwrap_or(0);
     let score = object.score.unwrap_or(SCORE);
@@ -140,7 +137,7 @@ fn instance(index: usize, object: &HoliObject) -> Instance {
     let source =
         if object.score.is_some() { "the result" } else { "none in the result: the least that its gate keeps" };
     Instance {
-        id: id(index),
+        id: object.id,
         label: object.label.clone(),
         caption: object.caption.clone(),
         score,

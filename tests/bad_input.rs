@@ -67,7 +67,9 @@ fn outcome(photos: &[RgbImage], k: Intrinsics, known: bool) -> (Result<Sparse, S
     let images: Vec<&RgbImage> = photos.iter().collect();
     let input = SfmInput { images: &images, intrinsics: &vec![k; photos.len()], masks: &[], intrinsics_known: known };
     let listener = Listener::default();
-    let result = reconstruct(&input, &SfmOptions { seed: 1 }, &listener).map_err(|e| e.to_string());
+    let result = reconstruct(&input, &SfmOptions { seed: 1, ..SfmOptions::default() }, &listener)
+        .map(|r| r.sparse)
+        .map_err(|e| e.to_string());
     (result, listener.0.into_inner().unwrap())
 }
 

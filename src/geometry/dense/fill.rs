@@ -1,11 +1,11 @@
 //! Depth where it could not be measured: matches that one view confirms, planes through regions of like colour, and
 //! interpolation over small gaps. Nothing is kept that stands in front of what other views see through.
 
-use super::Prepared;
 use super::field::Field;
-use super::filter::{LOOSE, MAX_ERROR, MAX_RELATIVE, MIN_AGREE, Map, links};
+use super::filter::{LOOSE, MAX_ERROR, MAX_RELATIVE, MIN_AGREE, Map, links, to_native};
 use super::level::{Warp, reduced};
 use super::segment::{Segments, segments};
+use super::{DenseDepth, Prepared, View};
 use crate::scene::Cancelled;
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
@@ -42,21 +42,23 @@ struct Witness<'a> {
     map: &'a Map,
 }
 
-/// Fills the holes of every map.
+/// Fills the holes of every map, and brings it to the resolution of its photo.
 pub(super) fn fill(
+    views: &[View],
     prepared: &[Prepared],
     fields: &[Field],
-    measured: Vec<Map>,
+    measured: &[Map],
     step: &(dyn Fn() -> Result<(), Cancelled> + Sync),
-) -> Result<Vec<Map>, Cancelled> {
+) -> Result<Vec<DenseDepth>, Cancelled> {
     (0..measured.len())
         .into_par_iter()
         .map(|i| {
             let mut map = measured[i].clone();
             if prepared[i].range.is_some() {
-                fill_view(prepared, fields, &measured, i, &mut map);
+                fill_view(prepared, fields, measured, i, &mut map);
             }
-            step().map(|()| map)
+            let (width, height) = views[i].image.dimensions();
+            step().map(|()| to_native(&map, width, height))
         })
         .collect()
 }

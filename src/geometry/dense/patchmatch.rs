@@ -167,7 +167,7 @@ impl<'a> Matcher<'a> {
     /// `bound`, once the sources not yet compared can no longer bring the mean below it.
     fn evaluate(&self, window: &Window, plane: Plane, u: f32, v: f32, bound: f32) -> f32 {
         let n = self.sources.len();
-        let kept = n.div_ceil(2).max(1);
+        let kept = n.clamp(1, 2);
         // Costs so far: the geometric term is cheap and comes first, NCC only adds to it.
         let mut costs = [NO_MATCH; MAX_SOURCES];
         if self.geometric > 0.0 {

@@ -1,4 +1,4 @@
-//! Depth where it could not be measured: matches that one view confirms, planes through regions of like colour, and
+//! Depth where it could not be measured: matches that views confirm loosely, planes through regions of like colour, and
 //! interpolation over small gaps. Nothing is kept that stands in front of what other views see through.
 
 use super::field::Field;
@@ -10,7 +10,7 @@ use crate::scene::Cancelled;
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 
-/// Confidence of a match that only one view confirms.
+/// Confidence of a match that other views confirm only loosely.
 const WEAK: f32 = 0.5;
 /// Confidence of the plane of a pixel's own region.
 const OWN_PLANE: f32 = 0.45;
@@ -115,9 +115,11 @@ fn is_allowed(witnesses: &[Witness], u: f32, v: f32, w: f32) -> bool {
     against <= support
 }
 
-/// Takes the matcher's own depth where one view confirms it and none contradicts.
+/// Takes the matcher's own depth where three views confirm it loosely and no more contradict it.
 fn weak_matches(prepared: &[Prepared], fields: &[Field], i: usize, witnesses: &[Witness], map: &mut Map) {
     let links = links(prepared, fields, i);
+    // Two or three photos in all have no third view to ask.
+    let least = links.len().clamp(1, MIN_AGREE + 1);
     for at in 0..map.inverse.len() {
         let (plane, cost) = (fields[i].planes[at], fields[i].cost[at]);
         if map.inverse[at] > 0.0 || plane.w <= 0.0 || cost > 0.6 {
@@ -131,7 +133,7 @@ fn weak_matches(prepared: &[Prepared], fields: &[Field], i: usize, witnesses: &[
                 sum += trip.inverse - plane.du * trip.moved[0] - plane.dv * trip.moved[1];
             }
         }
-        if count >= MIN_AGREE && is_allowed(witnesses, u, v, plane.w) {
+        if count >= least && is_allowed(witnesses, u, v, plane.w) {
             map.inverse[at] = sum / (count + 1) as f32;
             map.confidence[at] = WEAK;
         }

@@ -68,7 +68,7 @@ const PASSES: [Pass; 4] = [
     Pass { level: 2, sweeps: 4, geometric: 0.0, perturb: 0.05, sources: 5 },
     Pass { level: 2, sweeps: 2, geometric: 0.15, perturb: 0.03, sources: 5 },
     Pass { level: 1, sweeps: 2, geometric: 0.12, perturb: 0.015, sources: 5 },
-    Pass { level: 0, sweeps: 2, geometric: 0.08, perturb: 0.004, sources: 4 },
+    Pass { level: 0, sweeps: 2, geometric: 0.08, perturb: 0.004, sources: 3 },
 ];
 
 /// Everything known of a view before it is matched.

@@ -119,6 +119,15 @@ fn a_slanted_plane_is_measured_to_a_fraction_of_a_pixel() {
 }
 
 #[test]
+fn two_photos_are_enough_for_depth_but_not_to_call_it_measured() {
+    let (cameras, out) = run(false, 2);
+    let (errors, share) = errors(&cameras[0], &out[0], |c| c <= 0.5);
+    assert!(share > 0.6, "known {share}");
+    assert!(errors[errors.len() / 2] < 0.01, "median {}", errors[errors.len() / 2]);
+    assert!(out[0].confidence.iter().all(|c| *c <= 0.5));
+}
+
+#[test]
 fn a_blank_patch_of_the_plane_is_filled_and_says_so() {
     let (cameras, out) = run(true, 5);
     let (all, share) = errors(&cameras[2], &out[2], |_| true);

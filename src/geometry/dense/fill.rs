@@ -1,16 +1,16 @@
-//! Depth where it could not be measured: matches that one view confirms, planes through regions of like colour, and
+//! Depth where it could not be measured: matches that views confirm loosely, planes through regions of like colour, and
 //! interpolation over small gaps. Nothing is kept that stands in front of what other views see through.
 
-use super::Prepared;
 use super::field::Field;
-use super::filter::{LOOSE, MAX_ERROR, MAX_RELATIVE, MIN_AGREE, Map, links};
+use super::filter::{LOOSE, MAX_ERROR, MAX_RELATIVE, MIN_AGREE, Map, links, to_native};
 use super::level::{Warp, reduced};
 use super::segment::{Segments, segments};
+use super::{DenseDepth, Prepared, View};
 use crate::scene::Cancelled;
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 
-/// Confidence of a match that only one view confirms.
+/// Confidence of a match that other views confirm only loosely.
 const WEAK: f32 = 0.5;
 /// Confidence of the plane of a pixel's own region.
 const OWN_PLANE: f32 = 0.45;
@@ -42,21 +42,23 @@ struct Witness<'a> {
     map: &'a Map,
 }
 
-/// Fills the holes of every map.
+/// Fills the holes of every map, and brings it to the resolution of its photo.
 pub(super) fn fill(
+    views: &[View],
     prepared: &[Prepared],
     fields: &[Field],
-    measured: Vec<Map>,
+    measured: &[Map],
     step: &(dyn Fn() -> Result<(), Cancelled> + Sync),
-) -> Result<Vec<Map>, Cancelled> {
+) -> Result<Vec<DenseDepth>, Cancelled> {
     (0..measured.len())
         .into_par_iter()
         .map(|i| {
             let mut map = measured[i].clone();
             if prepared[i].range.is_some() {
-                fill_view(prepared, fields, &measured, i, &mut map);
+                fill_view(prepared, fields, measured, i, &mut map);
             }
-            step().map(|()| map)
+            let (width, height) = views[i].image.dimensions();
+            step().map(|()| to_native(&map, width, height))
         })
         .collect()
 }
@@ -113,9 +115,11 @@ fn is_allowed(witnesses: &[Witness], u: f32, v: f32, w: f32) -> bool {
     against <= support
 }
 
-/// Takes the matcher's own depth where one view confirms it and none contradicts.
+/// Takes the matcher's own depth where three views confirm it loosely and no more contradict it.
 fn weak_matches(prepared: &[Prepared], fields: &[Field], i: usize, witnesses: &[Witness], map: &mut Map) {
     let links = links(prepared, fields, i);
+    // Two or three photos in all have no third view to ask.
+    let least = links.len().clamp(1, MIN_AGREE + 1);
     for at in 0..map.inverse.len() {
         let (plane, cost) = (fields[i].planes[at], fields[i].cost[at]);
         if map.inverse[at] > 0.0 || plane.w <= 0.0 || cost > 0.6 {
@@ -129,7 +133,7 @@ fn weak_matches(prepared: &[Prepared], fields: &[Field], i: usize, witnesses: &[
                 sum += trip.inverse - plane.du * trip.moved[0] - plane.dv * trip.moved[1];
             }
         }
-        if count >= MIN_AGREE && is_allowed(witnesses, u, v, plane.w) {
+        if count >= least && is_allowed(witnesses, u, v, plane.w) {
             map.inverse[at] = sum / (count + 1) as f32;
             map.confidence[at] = WEAK;
         }

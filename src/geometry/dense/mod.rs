@@ -48,8 +48,8 @@ pub struct DenseDepth {
 
 /// Long side, in pixels, beyond which photos are reduced before they are matched.
 const WORK_SIDE: u32 = 640;
-/// Pixels of all views together at the finest level (about 50 bytes each with pyramids, fields and maps).
-const WORK_PIXELS: u64 = 25_000_000;
+/// Pixels of all views together at the finest level, 32 bytes each: a plane with its cost, what was measured, the result.
+const WORK_PIXELS: u64 = 80_000_000;
 /// Below this many tracked points a view has no usable depth range.
 const MIN_POINTS: usize = 8;
 
@@ -119,8 +119,7 @@ pub fn dense_depth(
             .collect::<Result<_, _>>()?;
     }
     let measured = filter::measured(&prepared, &fields, &step)?;
-    let filled = fill::fill(&prepared, &fields, measured, &step)?;
-    Ok(views.iter().zip(filled).map(|(v, m)| filter::to_native(&m, v.image.width(), v.image.height())).collect())
+    fill::fill(views, &prepared, &fields, &measured, &step)
 }
 
 /// Photos at the working resolution, neighbours and depth ranges of all views.

@@ -6,6 +6,8 @@ use super::ncc::{NARROW, Offsets, WIDE, Window};
 use super::seed;
 use crate::scene::Intrinsics;
 
+/// Neighbours whose costs count: beside a depth edge only those on one side see what is behind.
+const KEPT: usize = 2;
 /// Neighbours scored at most.
 const MAX_SOURCES: usize = 8;
 /// Cosine between the ray and the normal below which a plane is too slanted to match.
@@ -163,11 +165,11 @@ impl<'a> Matcher<'a> {
         [Plane { w: depth, ..p }, Plane { w: p.w, du, dv }, last]
     }
 
-    /// Mean cost over the better half of the sources: the others may be hidden there. Gives up, with a cost of at least
+    /// Mean cost over the sources that match best: the others may not see the point. Gives up, with a cost of at least
     /// `bound`, once the sources not yet compared can no longer bring the mean below it.
     fn evaluate(&self, window: &Window, plane: Plane, u: f32, v: f32, bound: f32) -> f32 {
         let n = self.sources.len();
-        let kept = n.div_ceil(2).max(1);
+        let kept = n.clamp(1, KEPT);
         // Costs so far: the geometric term is cheap and comes first, NCC only adds to it.
         let mut costs = [NO_MATCH; MAX_SOURCES];
         if self.geometric > 0.0 {

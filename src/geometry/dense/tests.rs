@@ -31,28 +31,42 @@ fn camera(i: usize) -> Camera {
     Camera { intrinsics, c2w: Isometry3::from_parts(at, turn) }
 }
 
-/// Depth along the axis of the plane at a pixel.
+/// Depth along the axis of a surface at a pixel.
+type Surface = fn(&Camera, f64, f64) -> f64;
+
+/// That of the plane.
 fn truth(camera: &Camera, u: f64, v: f64) -> f64 {
     let (ray, o) = (camera.c2w.rotation * camera.intrinsics.ray(u, v), camera.center());
     (3.0 + SLOPE * o.x - o.z) / (ray.z - SLOPE * ray.x)
 }
 
-/// Image of the plane; a blank square of side 0.5 in its middle where `blank`.
-fn render(camera: &Camera, blank: bool) -> RgbImage {
+/// Image of the surface whose depth at a pixel is `truth`, by the brightness of its points, 0..1.
+fn image_of(camera: &Camera, truth: Surface, brightness: impl Fn(Point3<f64>) -> f64) -> RgbImage {
     RgbImage::from_fn(160, 120, |x, y| {
         let mut sum = 0.0;
         for k in 0..4 {
             let (u, v) = (f64::from(x) + 0.25 + 0.5 * f64::from(k % 2), f64::from(y) + 0.25 + 0.5 * f64::from(k / 2));
-            let p = camera.unproject(u, v, truth(camera, u, v));
-            let inside = blank && p.x.abs() < 0.3 && p.y.abs() < 0.3;
-            sum += if inside { 0.45 } else { texture(p.x + 20.0, p.y + 20.0) };
+            sum += brightness(camera.unproject(u, v, truth(camera, u, v)));
         }
         Rgb([(sum * 0.25 * 230.0) as u8; 3])
     })
 }
 
+/// Image of the plane; a blank square of side 0.5 in its middle where `blank`.
+fn render(camera: &Camera, blank: bool) -> RgbImage {
+    image_of(camera, truth, |p| {
+        let inside = blank && p.x.abs() < 0.3 && p.y.abs() < 0.3;
+        if inside { 0.45 } else { texture(p.x + 20.0, p.y + 20.0) }
+    })
+}
+
 /// Points on the plane, seen by all cameras whose image holds them; none inside the blank square.
 fn points(cameras: &[Camera]) -> Vec<SparsePoint> {
+    points_on(cameras, truth)
+}
+
+/// As [`points`], on another surface.
+fn points_on(cameras: &[Camera], truth: Surface) -> Vec<SparsePoint> {
     let mut rng = fastrand::Rng::with_seed(3);
     let mut out = Vec::new();
     while out.len() < 60 {
@@ -105,6 +119,15 @@ fn a_slanted_plane_is_measured_to_a_fraction_of_a_pixel() {
 }
 
 #[test]
+fn two_photos_are_enough_for_depth_but_not_to_call_it_measured() {
+    let (cameras, out) = run(false, 2);
+    let (errors, share) = errors(&cameras[0], &out[0], |c| c <= 0.5);
+    assert!(share > 0.6, "known {share}");
+    assert!(errors[errors.len() / 2] < 0.01, "median {}", errors[errors.len() / 2]);
+    assert!(out[0].confidence.iter().all(|c| *c <= 0.5));
+}
+
+#[test]
 fn a_blank_patch_of_the_plane_is_filled_and_says_so() {
     let (cameras, out) = run(true, 5);
     let (all, share) = errors(&cameras[2], &out[2], |_| true);
@@ -150,4 +173,37 @@ fn cancelling_stops_the_work() {
     let images: Vec<RgbImage> = cameras.iter().map(|c| render(c, false)).collect();
     let views: Vec<View> = images.iter().zip(&cameras).map(|(image, c)| View { image, camera: *c }).collect();
     assert_eq!(dense_depth(&views, &points(&cameras), 5, &Impatient).unwrap_err(), Cancelled);
+}
+
+/// A square of side 1 at z = 2.5 before a wall at z = 4.
+fn square_before_wall(camera: &Camera, u: f64, v: f64) -> f64 {
+    let (ray, o) = (camera.c2w.rotation * camera.intrinsics.ray(u, v), camera.center());
+    let near = (2.5 - o.z) / ray.z;
+    let p = o + ray * near;
+    if p.x.abs() < 0.5 && p.y.abs() < 0.5 { near } else { (4.0 - o.z) / ray.z }
+}
+
+#[test]
+fn a_surface_before_another_keeps_its_outline() {
+    let cameras: Vec<Camera> = (0..5).map(camera).collect();
+    let look = |p: Point3<f64>| {
+        if p.z < 3.0 { 0.5 + 0.5 * texture(p.x + 7.0, p.y + 9.0) } else { 0.6 * texture(p.x + 20.0, p.y + 20.0) }
+    };
+    let images: Vec<RgbImage> = cameras.iter().map(|c| image_of(c, square_before_wall, look)).collect();
+    let views: Vec<View> = images.iter().zip(&cameras).map(|(image, c)| View { image, camera: *c }).collect();
+    let out = dense_depth(&views, &points_on(&cameras, square_before_wall), 5, &Quiet).unwrap();
+    let at = |x: i32, y: i32| square_before_wall(&cameras[2], f64::from(x) + 0.5, f64::from(y) + 0.5);
+    // Pixels 2 to 5 pixels from the outline, on either side of it; a window of 7 reaches across.
+    let (mut known, mut right) = (0, 0);
+    for (x, y) in (5..115).flat_map(|y| (5..155).map(move |x| (x, y))) {
+        let differs = |r: i32| {
+            [(-r, 0), (r, 0), (0, -r), (0, r)].iter().any(|(dx, dy)| (at(x + dx, y + dy) - at(x, y)).abs() > 0.5)
+        };
+        let depth = f64::from(out[2].depth.at(i64::from(x), i64::from(y)));
+        if !differs(1) && differs(4) && depth > 0.0 {
+            known += 1;
+            right += usize::from((depth / at(x, y) - 1.0).abs() < 0.02);
+        }
+    }
+    assert!(known > 600 && right as f64 > 0.97 * known as f64, "{right} of {known}");
 }

@@ -27,7 +27,7 @@ const MIN_SUPPORT: usize = 15;
 /// Planes tried per region.
 const TRIES: usize = 48;
 /// Colour distance up to which a region takes the plane of its neighbour.
-const LIKE_COLOR: f32 = 45.0;
+const LIKE_COLOR: f32 = 20.0;
 /// Relative depth difference that counts as contradiction.
 const CONTRADICTION: f32 = 0.03;
 /// Widest gap that is interpolated, as a share of the map's width.
@@ -153,21 +153,19 @@ fn region_planes(segments: &Segments, map: &Map, half_w: usize) -> Vec<Option<(P
     let mut planes: Vec<Option<(Plane, f32)>> =
         samples.iter().enumerate().map(|(k, s)| robust_plane(s, k as u64).map(|p| (p, OWN_PLANE))).collect();
     // Only regions without measurements borrow: one whose own pixels lie on no plane is not flat.
-    for _ in 0..3 {
-        let before = planes.clone();
-        for group in segments.touching.chunk_by(|a, b| a.0 == b.0) {
-            let k = group[0].0 as usize;
-            if before[k].is_some() || samples[k].len() >= MIN_SUPPORT {
-                continue;
-            }
-            let distance = |j: u32| -> f32 {
-                (0..3).map(|c| (segments.color[k][c] - segments.color[j as usize][c]).powi(2)).sum::<f32>().sqrt()
-            };
-            let like = group.iter().map(|(_, j)| *j).filter(|j| before[*j as usize].is_some());
-            let nearest = like.min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
-            if let Some(j) = nearest.filter(|j| distance(*j) < LIKE_COLOR) {
-                planes[k] = before[j as usize].map(|(p, _)| (p, NEXT_PLANE));
-            }
+    let before = planes.clone();
+    for group in segments.touching.chunk_by(|a, b| a.0 == b.0) {
+        let k = group[0].0 as usize;
+        if before[k].is_some() || samples[k].len() >= MIN_SUPPORT {
+            continue;
+        }
+        let distance = |j: u32| -> f32 {
+            (0..3).map(|c| (segments.color[k][c] - segments.color[j as usize][c]).powi(2)).sum::<f32>().sqrt()
+        };
+        let like = group.iter().map(|(_, j)| *j).filter(|j| before[*j as usize].is_some());
+        let nearest = like.min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+        if let Some(j) = nearest.filter(|j| distance(*j) < LIKE_COLOR) {
+            planes[k] = before[j as usize].map(|(p, _)| (p, NEXT_PLANE));
         }
     }
     planes

@@ -3,14 +3,15 @@
 use super::features::{DESCRIPTOR, DESCRIPTOR_NORM, Features};
 use super::retrieval::alike;
 use crate::scene::Cancelled;
+use nalgebra::DMatrix;
 use rayon::prelude::*;
 
 /// Largest ratio of the distance to the nearest and to the second nearest descriptor (Lowe 2004, section 7.1).
 const RATIO: f32 = 0.8;
 /// Largest distance of unit descriptors that match.
 const MAX_DISTANCE: f32 = 0.8;
-/// Queries compared at a time, so that each train descriptor is loaded once for all of them.
-const BLOCK: usize = 4;
+/// Queries compared at a time, in one product of matrices.
+const BLOCK: usize = 32;
 /// Features of largest scale that the pre-emptive match looks at (C. Wu, "Towards linear-time incremental structure from
 /// motion", 3DV 2013, section 3).
 const PREVIEW: usize = 320;
@@ -23,14 +24,10 @@ const TICK: usize = 256;
 /// Photos before and after each that are always matched with it: captures are mostly sequences.
 const SEQUENCE: usize = 3;
 
-fn dots(queries: &[&[i16; DESCRIPTOR]; BLOCK], train: &[i16; DESCRIPTOR]) -> [i32; BLOCK] {
-    queries.map(|q| q.iter().zip(train).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum())
-}
-
 /// Largest and second largest of `values`, with the position of the largest.
-fn top_two(values: &[i32]) -> (usize, i32, i32) {
+fn top_two(values: &[f32]) -> (usize, f32, f32) {
     const LANES: usize = 8;
-    let (mut first, mut second) = ([i32::MIN; LANES], [i32::MIN; LANES]);
+    let (mut first, mut second) = ([f32::MIN; LANES], [f32::MIN; LANES]);
     let chunks = values.chunks_exact(LANES);
     let rest = chunks.remainder();
     for chunk in chunks {
@@ -39,7 +36,7 @@ fn top_two(values: &[i32]) -> (usize, i32, i32) {
             first[k] = first[k].max(chunk[k]);
         }
     }
-    let (mut a, mut b) = (i32::MIN, i32::MIN);
+    let (mut a, mut b) = (f32::MIN, f32::MIN);
     for v in first.iter().chain(&second).chain(rest) {
         b = b.max(a.min(*v));
         a = a.max(*v);
@@ -48,25 +45,22 @@ fn top_two(values: &[i32]) -> (usize, i32, i32) {
 }
 
 /// Mutual nearest neighbours among the first `limit` features of each photo, that pass the ratio test from `a` to `b`.
+/// Dot products are sums of whole numbers below 2²⁴, so that floats hold them exactly.
 pub(super) fn match_features(a: &Features, b: &Features, limit: usize) -> Vec<(u32, u32)> {
     let (queries, trains) =
         (&a.descriptors[..a.descriptors.len().min(limit)], &b.descriptors[..b.descriptors.len().min(limit)]);
     if queries.len() < 2 || trains.len() < 2 {
         return Vec::new();
     }
-    let distance = |dot: i32| (2.0 - 2.0 * (dot as f32 / (DESCRIPTOR_NORM * DESCRIPTOR_NORM)).min(1.0)).sqrt();
-    let mut column = vec![(i32::MIN, 0u32); trains.len()];
+    let distance = |dot: f32| (2.0 - 2.0 * (dot / (DESCRIPTOR_NORM * DESCRIPTOR_NORM)).min(1.0)).sqrt();
+    let train = DMatrix::from_fn(trains.len(), DESCRIPTOR, |j, k| f32::from(trains[j][k]));
+    let mut column = vec![(f32::MIN, 0u32); trains.len()];
     let mut forward = Vec::with_capacity(queries.len());
-    let mut rows = [(); BLOCK].map(|()| vec![0i32; trains.len()]);
+    let mut dots = DMatrix::zeros(trains.len(), BLOCK);
     for (block, chunk) in queries.chunks(BLOCK).enumerate() {
-        let q: [&[i16; DESCRIPTOR]; BLOCK] = std::array::from_fn(|k| &chunk[k.min(chunk.len() - 1)]);
-        for (j, train) in trains.iter().enumerate() {
-            let d = dots(&q, train);
-            for k in 0..BLOCK {
-                rows[k][j] = d[k];
-            }
-        }
-        for (k, row) in rows.iter().enumerate().take(chunk.len()) {
+        let query = DMatrix::from_fn(DESCRIPTOR, BLOCK, |k, q| chunk.get(q).map_or(0.0, |d| f32::from(d[k])));
+        dots.gemm(1.0, &train, &query, 0.0);
+        for (k, row) in dots.as_slice().chunks_exact(trains.len()).enumerate().take(chunk.len()) {
             let i = (block * BLOCK + k) as u32;
             for (best, v) in column.iter_mut().zip(row) {
                 *best = if *v > best.0 { (*v, i) } else { *best };

@@ -79,7 +79,7 @@ impl Plane {
 
     /// Convolved with a Gaussian; edges are extended.
     pub(super) fn blurred(&self, sigma: f32) -> Self {
-        let radius = (4.0 * sigma).ceil().max(1.0) as usize;
+        let radius = (3.5 * sigma).ceil().max(1.0) as usize;
         let weights: Vec<f32> = (0..=radius).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
         let total = weights[0] + 2.0 * weights[1..].iter().sum::<f32>();
         let weights: Vec<f32> = weights.iter().map(|w| w / total).collect();

@@ -73,7 +73,7 @@ pub(super) fn roll_forward(root: &Path) -> Result<(), FolderError> {
         let _ = std::fs::File::open(folder).and_then(|f| f.sync_all());
     }
     match std::fs::remove_file(&marker) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io("write", &marker)(e)),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io("write", &marker)(e)),
         _ => clear(root),
     }
 }

@@ -388,7 +388,8 @@ fn pose_quality_lies_beside_the_cameras_and_comes_back_with_them() {
     assert_eq!(back.quality, PoseQuality::of(&sparse));
     // In another order, and without the file.
     let (mut turned, mut expected) = (names.clone(), back.quality.clone());
-    (turned.reverse(), expected.reverse());
+    turned.reverse();
+    expected.reverse();
     assert_eq!(folder.read_sparse(&turned).unwrap().quality, expected);
     std::fs::write(folder.root().join("pose_quality.json"), "{}").unwrap();
     assert!(folder.read_sparse(&names).unwrap_err().to_string().contains("pose_quality.json"));

@@ -10,7 +10,7 @@ pub(super) const TILE: usize = 48;
 /// One tile, row by row.
 pub(super) type Tile = [[f64; TILE]; TILE];
 
-const ZERO: Tile = [[0.0; TILE]; TILE];
+static ZERO: Tile = [[0.0; TILE]; TILE];
 
 /// The lower triangle, tile by tile: row `i` holds tiles `0..=i`. Tiles on the diagonal are kept whole.
 #[derive(Clone)]

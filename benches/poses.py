@@ -53,12 +53,13 @@ def centres(folder):
     return out
 
 
-def ate(found, capture):
-    """Root mean square distance of the camera centres after a similarity alignment (Umeyama 1991), metres."""
+def ate(found, capture, only=None):
+    """Root mean square distance of the camera centres after a similarity alignment (Umeyama 1991), metres; of the photos
+    `only`, where given."""
     if not os.path.exists(f'{capture}/poses.json'):
         return None
     truth = {f['file']: np.array(f['c2w'])[:3, 3] for f in json.load(open(f'{capture}/poses.json'))['frames']}
-    names = [n for n in truth if n in found]
+    names = [n for n in truth if n in found and (only is None or n in only)]
     A, B = np.array([found[n] for n in names]), np.array([truth[n] for n in names])
     a, b = A - A.mean(0), B - B.mean(0)
     U, S, Vt = np.linalg.svd(b.T @ a / len(A))
@@ -86,5 +87,8 @@ for capture in sys.argv[2:]:
         row(name, 'pycolmap', total, registered, error, ate(centres(f'{tmp}/colmap'), capture), theirs, 1)
         ours = timed([sys.argv[1], 'run', f'{tmp}/in', '--out', f'{tmp}/scene', '--until', 'poses', '--quiet'])
         figures = json.load(open(f'{tmp}/scene/scene.json'))['figures']
-        off = ate(centres(f'{tmp}/scene/sparse/0'), capture)
+        found, peers = centres(f'{tmp}/scene/sparse/0'), centres(f'{tmp}/colmap')
+        off = ate(found, capture)
+        if off is not None and len(peers) < len(found):
+            print(f'(on the {len(peers)} photos of pycolmap: holoscope {ate(found, capture, peers) * 1000:.1f} mm)')
         row(name, 'holoscope', total, figures['registered'], figures['reprojection_error_px'], off, ours, ours / theirs)

@@ -10,6 +10,10 @@ use nalgebra::{Matrix3, Vector3};
 const DOUBLE_BELOW: usize = 1100;
 /// Least |DoG| of an extremum; Lowe's 0.03 is for grey in 0..1 and one DoG per octave, this is per interval.
 const CONTRAST: f32 = 0.02 / INTERVALS as f32;
+/// Part of that contrast which is enough in photos that have fewer extrema than [`ENOUGH`]: dark ones, plain ones.
+const FAINT: f32 = 0.5;
+/// Extrema that every photo should have.
+const ENOUGH: usize = 1500;
 /// Largest ratio of principal curvatures.
 const EDGE_RATIO: f32 = 10.0;
 /// Pixels at the border of each octave where no extremum is sought.
@@ -71,7 +75,8 @@ pub(super) fn detect(image: &RgbImage) -> Features {
         octaves.push(KeptOctave::new(octave));
     });
     extrema.sort_by(|a, b| b.response.total_cmp(&a.response).then(a.y.total_cmp(&b.y)).then(a.x.total_cmp(&b.x)));
-    extrema.truncate(MAX_EXTREMA);
+    let strong = extrema.partition_point(|e| e.response > CONTRAST);
+    extrema.truncate(strong.max(ENOUGH).min(MAX_EXTREMA));
     let mut found = Vec::with_capacity(extrema.len() * 5 / 4);
     for e in &extrema {
         octaves[e.octave].describe(e, &mut found);
@@ -130,7 +135,7 @@ fn find_extrema(octave: &Octave, index: usize, out: &mut Vec<Extremum>) {
             let row = dog[level].row(y);
             for x in BORDER..w - BORDER {
                 let v = row[x];
-                if v.abs() > 0.8 * CONTRAST
+                if v.abs() > 0.8 * FAINT * CONTRAST
                     && is_extremum(&dog, level, x, y, v)
                     && let Some(e) = refine(&dog, level, x, y)
                 {
@@ -198,7 +203,7 @@ fn refine(dog: &[Plane], level: usize, x: usize, y: usize) -> Option<Extremum> {
         let response = (dog[l].at(x, y) + 0.5 * g.dot(&step)).abs();
         let (trace, det) = (hessian.m11 + hessian.m22, hessian.m11 * hessian.m22 - hessian.m12 * hessian.m12);
         let sharp = det > 0.0 && trace * trace * EDGE_RATIO < (EDGE_RATIO + 1.0).powi(2) * det;
-        return (response > CONTRAST && sharp).then(|| Extremum {
+        return (response > FAINT * CONTRAST && sharp).then(|| Extremum {
             octave: 0,
             x: x as f32 + step.x,
             y: y as f32 + step.y,

@@ -16,7 +16,7 @@ const BLOCK: usize = 32;
 /// motion", 3DV 2013, section 3).
 const PREVIEW: usize = 320;
 /// Matches among those below which a pair is not matched in full.
-const PREVIEW_MATCHES: usize = 5;
+const PREVIEW_MATCHES: usize = 8;
 /// Photos that look most like one and are tried with it; fewer photos are all tried.
 const TRIED: usize = 48;
 /// Pairs tried between two reports of progress.

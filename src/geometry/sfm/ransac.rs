@@ -40,10 +40,10 @@ pub(super) fn inliers_of<E: Estimator>(e: &E, model: &E::Model, limit2: f64) -> 
     (0..e.len()).filter(|i| e.residual2(model, *i) < limit2).collect()
 }
 
-/// Trials that find an all-inlier sample of `size` with probability 0.999 at the inlier ratio `ratio`.
+/// Trials that find an all-inlier sample of `size` with probability 0.99 at the inlier ratio `ratio`.
 fn trials_needed(ratio: f64, size: usize) -> f64 {
     let good = ratio.powi(size as i32).clamp(0.0, 1.0 - 1e-9);
-    if good < 1e-12 { f64::INFINITY } else { (1e-3f64).ln() / (1.0 - good).ln() }
+    if good < 1e-12 { f64::INFINITY } else { (1e-2f64).ln() / (1.0 - good).ln() }
 }
 
 /// Best model for the data, with residuals at most `limit` for inliers; `None` where no sample gives one.

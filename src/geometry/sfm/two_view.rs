@@ -258,7 +258,7 @@ pub(super) fn planarity(matches: &[Match], limit: f64, seed: u64) -> f64 {
 
 /// Matches that agree with one epipolar geometry: essential where the intrinsics are known, else fundamental.
 pub(super) fn verify(matches: &[Match], known: bool, limit: f64, seed: u64) -> Option<Fit<Matrix3<f64>>> {
-    if known { ransac(&Essential(matches), limit, 800, seed) } else { ransac(&Fundamental(matches), limit, 1200, seed) }
+    if known { ransac(&Essential(matches), limit, 500, seed) } else { ransac(&Fundamental(matches), limit, 800, seed) }
 }
 
 /// A relative pose and how well it is supported.

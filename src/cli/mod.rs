@@ -59,7 +59,8 @@ enum Command {
     },
     /// Make a scene of photos or a video, without a window; run it again to resume
     Run {
-        /// A folder of photos, a video (mp4, mov, mkv, webm, avi), or a folder with poses.json and rgb/
+        /// A folder of photos, a video (mp4, mov, mkv, webm, avi), a folder with poses.json and rgb/, a COLMAP project,
+        /// transforms.json, ScanNet, DL3DV, TUM RGB-D, or a Holi-Spatial result
         input: PathBuf,
         /// The scene folder to make
         #[arg(long, value_name = "SCENE")]

@@ -76,7 +76,7 @@ pub(super) fn detect(image: &RgbImage) -> Features {
     });
     extrema.sort_by(|a, b| b.response.total_cmp(&a.response).then(a.y.total_cmp(&b.y)).then(a.x.total_cmp(&b.x)));
     let strong = extrema.partition_point(|e| e.response > CONTRAST);
-    extrema.truncate(strong.max(ENOUGH).min(MAX_EXTREMA));
+    extrema.truncate(strong.clamp(ENOUGH, MAX_EXTREMA));
     let mut found = Vec::with_capacity(extrema.len() * 5 / 4);
     for e in &extrema {
         octaves[e.octave].describe(e, &mut found);

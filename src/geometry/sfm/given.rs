@@ -26,6 +26,8 @@ const ROUNDS: usize = 3;
 const LIMITS: Limits = Limits { steps: 10, tolerance: 1e-4 };
 /// Part of the mean reprojection error that must remain at most for what was given to be replaced.
 const GAIN: f64 = 0.9;
+/// Least pixels gained for poses to be replaced: so many parameters always fit a little better.
+const LEAST_GAIN: f64 = 0.05;
 
 /// Sparse points for photos whose cameras are known, in the frame and at the scale of those cameras.
 ///
@@ -113,8 +115,9 @@ fn refined(
     }
     let mut found = outcome::collect(&mapper, working, input).sparse;
     // An error that falls because fewer observations are left is no gain.
-    let gains = found.mean_reprojection_error() < GAIN * given.mean_reprojection_error();
-    if !gains || found.observations() < given.observations() {
+    let (before, after) = (given.mean_reprojection_error(), found.mean_reprojection_error());
+    let least = if poses { LEAST_GAIN } else { 0.0 };
+    if after > GAIN * before || before - after < least || found.observations() < given.observations() {
         return Ok(None);
     }
     outcome::add_sigmas(&mut found.quality, &mapper.pose_sigmas());

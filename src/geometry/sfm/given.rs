@@ -65,7 +65,10 @@ pub fn triangulate(
     }
     // Focal lengths alone first: exact poses stay as they are.
     for poses in [false, true] {
-        if let Some(better) = refined(mapper.clone(), poses, &prepared.intrinsics, input, &sparse, job)? {
+        if let Some(mut better) = refined(mapper.clone(), poses, &prepared.intrinsics, input, &sparse, job)? {
+            if !poses {
+                better.cameras.iter_mut().flatten().zip(cameras).for_each(|(found, given)| found.c2w = given.c2w);
+            }
             job.warn(what_moved(&sparse, &better));
             sparse = better;
         }

@@ -53,6 +53,9 @@ pub struct DepthFit {
     pub residual: f64,
 }
 
+/// Part of the pairs of points that must say that larger predictions go with larger depths: half do by chance.
+const RISING: f64 = 0.55;
+
 impl DepthFit {
     /// Depth of a predicted value; `None` where it is not positive.
     pub fn depth(&self, predicted: f64) -> Option<f64> {
@@ -73,6 +76,7 @@ impl DepthFit {
         let points: Vec<(f64, f64)> = pairs.iter().map(|(d, z)| (*d, target(*z))).collect();
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut best: Option<(f64, [f64; 2])> = None;
+        let (mut rising, mut drawn) = (0.0, 0.0);
         for _ in 0..DRAWS {
             let ((a, y), (b, z)) = (points[rng.usize(..points.len())], points[rng.usize(..points.len())]);
             let line = match kind {
@@ -80,10 +84,15 @@ impl DepthFit {
                 _ if (a - b).abs() < 1e-9 * a.abs().max(b.abs()) => continue,
                 _ => [(z - y) / (b - a), y - (z - y) / (b - a) * a],
             };
+            drawn += 1.0;
+            rising += if line[0] > 0.0 { 1.0 } else { 0.0 };
             let cost = cost(&points, line);
             if line[0] > 0.0 && best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, line));
             }
+        }
+        if rising < RISING * drawn {
+            return None;
         }
         let mut line = best?.1;
         for _ in 0..ROUNDS {

@@ -95,6 +95,7 @@ fn make_depth(
     let coverage = depths.iter().map(|d| f64::from(d.depth.coverage())).sum::<f64>() / depths.len().max(1) as f64;
     bench.figure("depth_coverage", json!(round(coverage)));
     bench.folder.write_sparse(names, &sparse)?;
+    let sparse = bench.folder.read_sparse(names)?;
     Ok(Geometry { sparse: Arc::new(sparse), frames: frames.to_vec(), depths })
 }
 

@@ -21,7 +21,10 @@ pub(in crate::pipeline) fn poses(
         PosesMode::Auto => capture.has_poses(),
         PosesMode::Given if capture.has_poses() => true,
         PosesMode::Given => {
-            return Err(RunError::Option(format!("--poses given: {} has no camera poses", run.input.display())));
+            return Err(RunError::Option(format!(
+                "--poses given: {} has no camera poses, such as a poses.json",
+                run.input.display()
+            )));
         }
     };
     let names = image_names(capture);
@@ -80,6 +83,8 @@ fn make_poses(bench: &mut Bench, capture: &Capture, names: &[String], given: boo
     bench.meta.world_from_input = matrix(&Similarity::identity());
     lenses::put_photos(bench, capture, &taken)?;
     bench.folder.cache().write_sparse(names, &sparse)?;
+    // What later stages use is what a resumed run reads back, to the bit.
+    let sparse = bench.folder.cache().read_sparse(names)?;
     bench.folder.write_sparse(names, &sparse)?;
     Ok((sparse, taken))
 }

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,9 @@ fn has(tool: &str) -> bool {
 
 /// A screen of our own, so that no key goes to somebody's desktop: the server and its display, `:7`.
 fn start_xvfb() -> (Killed, String) {
+    // Two servers that start at once may both take a display that neither holds yet.
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut server = Command::new("Xvfb")
         .args(["-displayfd", "1", "-screen", "0", "1600x1000x24", "-nolisten", "tcp"])
         .stdout(Stdio::piped())

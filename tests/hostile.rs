@@ -165,6 +165,7 @@ fn written() -> tempfile::TempDir {
         opacity_logits: vec![0.5; 5],
         sh_degree: 1,
         sh: vec![[0.1, 0.2, 0.3]; 20],
+        antialiased: false,
     };
     holoscope::splat::write_ply(&folder.splat_path(), &splats).unwrap();
     let mut review = Review::open(dir.path(), instances(), "ana").unwrap();

@@ -154,6 +154,7 @@ mod tests {
             opacity_logits: vec![4.0, -2.0, 4.0],
             sh_degree: 0,
             sh: vec![[0.0; 3]; 3],
+            antialiased: false,
         };
         let met = surface(&cloud, &Point3::origin(), &(Vector3::x() * 2.0)).unwrap();
         assert!((met - Point3::new(3.0, 0.0, 0.0)).norm() < 1e-3, "{met}");

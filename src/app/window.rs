@@ -126,7 +126,7 @@ impl Window {
     fn panels(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
         let run = self.run.as_ref().map(|r| RunState {
             progress: &r.progress,
-            training: r.pipeline.live.training.load().as_deref().copied(),
+            training: r.pipeline.live.training.load_full(),
             paused: r.pipeline.is_paused(),
             running: r.pipeline.is_running(),
             folders: (&r.input, &r.out),

@@ -10,7 +10,7 @@ mod stages;
 mod view;
 mod worker;
 
-pub use live::{Live, TrainPoint};
+pub use live::Live;
 pub use options::{Device, PosesMode, RunOptions};
 pub use rescale::{RescaleError, TypedDistance, rescale};
 pub use resources::{Timing, peak_memory_mib};

@@ -25,6 +25,9 @@ pub struct Gaussians {
     pub sh_degree: usize,
     /// SH coefficients, `sh_coefficients(sh_degree)` RGB triples per Gaussian, Gaussian-major.
     pub sh: Vec<[f32; 3]>,
+    /// Trained with the 2D filter of Mip-Splatting (Yu et al. 2024, eq. 8), and to be drawn with it: opacity falls by as
+    /// much as the pixel's blur widens a Gaussian.
+    pub antialiased: bool,
 }
 
 impl Gaussians {

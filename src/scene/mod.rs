@@ -13,6 +13,7 @@ mod mesh;
 mod obb;
 mod quality;
 mod similarity;
+mod training;
 
 pub use camera::{Camera, Intrinsics};
 pub use depth::DepthMap;
@@ -26,3 +27,4 @@ pub use mesh::TriMesh;
 pub use obb::OrientedBox;
 pub use quality::{PoseQuality, QualitySummary, Weakness};
 pub use similarity::Similarity;
+pub use training::{TrainPoint, Training, ViewScore};

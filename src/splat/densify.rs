@@ -86,6 +86,7 @@ fn select(g: &Gaussians, indices: impl Iterator<Item = usize> + Clone) -> Gaussi
         opacity_logits: indices.clone().map(|i| g.opacity_logits[i]).collect(),
         sh_degree: g.sh_degree,
         sh: indices.flat_map(|i| &g.sh[i * k..(i + 1) * k]).copied().collect(),
+        antialiased: g.antialiased,
     }
 }
 

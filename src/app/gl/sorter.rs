@@ -218,6 +218,7 @@ mod tests {
             opacity_logits: vec![0.0; 5],
             sh_degree: 0,
             sh: vec![[0.0, 0.5 / SH_C0, -0.5 / SH_C0]; 5],
+            antialiased: false,
         })
     }
 

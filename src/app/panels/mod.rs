@@ -139,10 +139,10 @@ pub(super) struct PanelFrame<'a> {
 }
 
 /// A run as it is shown.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct RunState<'a> {
     pub progress: &'a Progress,
-    pub training: Option<crate::pipeline::TrainPoint>,
+    pub training: Option<std::sync::Arc<crate::scene::Training>>,
     pub paused: bool,
     pub running: bool,
     /// Photos and scene folder: to go on after it has stopped.
@@ -162,7 +162,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::List => self.panels.list.ui(ui, self.model, self.out),
             Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
             Pane::Health => self.panels.health.ui(ui, self.model, self.out),
-            Pane::Run => run::ui(ui, self.model, self.run, self.out),
+            Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
         });
         UiResponse::None

@@ -9,7 +9,7 @@ use crate::pipeline::Stage;
 use crate::scene::folder::SceneMeta;
 use eframe::egui::{Color32, Grid, Label, ProgressBar, RichText, ScrollArea, Ui};
 
-pub(super) fn ui(ui: &mut Ui, model: &Model, run: Option<RunState<'_>>, out: &mut Vec<Command>) {
+pub(super) fn ui(ui: &mut Ui, model: &Model, run: Option<&RunState<'_>>, out: &mut Vec<Command>) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match (run, &model.meta) {
         (Some(run), _) => running(ui, run, out),
         (None, Some(meta)) => finished(ui, meta),
@@ -19,7 +19,7 @@ pub(super) fn ui(ui: &mut Ui, model: &Model, run: Option<RunState<'_>>, out: &mu
     });
 }
 
-fn running(ui: &mut Ui, run: RunState<'_>, out: &mut Vec<Command>) {
+fn running(ui: &mut Ui, run: &RunState<'_>, out: &mut Vec<Command>) {
     ui.horizontal(|ui| {
         if run.running {
             let text = if run.paused { "Go on" } else { "Pause" };
@@ -52,11 +52,11 @@ fn running(ui: &mut Ui, run: RunState<'_>, out: &mut Vec<Command>) {
             ui.end_row();
         }
     });
-    if let Some(t) = run.training {
-        let psnr = t.psnr.map_or(String::new(), |p| format!(", {p:.1} dB"));
+    if let Some((training, p)) = run.training.as_deref().and_then(|t| Some((t, t.points.last()?))) {
+        let psnr = p.psnr_db.map_or(String::new(), |p| format!(", {p:.1} dB"));
         let text = format!(
             "step {} of {}: loss {:.4}{psnr}, {} splats, {:.1} steps/s",
-            t.step, t.steps, t.loss, t.gaussians, t.rate
+            p.step, training.steps, p.loss, p.gaussians, p.rate
         );
         ui.small(text);
     }

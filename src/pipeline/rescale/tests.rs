@@ -83,6 +83,7 @@ fn gaussians() -> Gaussians {
         opacity_logits: vec![2.0],
         sh_degree: 0,
         sh: vec![[0.1, 0.2, 0.3]],
+        antialiased: false,
     }
 }
 

@@ -6,9 +6,8 @@ use crate::geometry::fusion::fuse;
 use crate::geometry::raster::render_mesh_depth;
 use crate::geometry::tsdf::{TsdfOptions, tsdf_mesh};
 use crate::pipeline::Stage;
-use crate::pipeline::live::TrainPoint;
 use crate::pipeline::run::{Bench, Run, RunError};
-use crate::scene::{Camera, Capture, DepthMap, Gaussians, Job as _, TriMesh};
+use crate::scene::{Camera, Capture, DepthMap, Gaussians, Job as _, TrainPoint, Training, TriMesh};
 use crate::splat::{self, TrainOptions, TrainView, Trainer};
 use rayon::prelude::*;
 use serde_json::json;
@@ -71,6 +70,7 @@ fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -> Result<Ar
     let mut trainer = Trainer::new(&train_views, init, options.clone());
     let (start, mut shown) = (Instant::now(), Instant::now());
     let mut psnr = None;
+    let mut training = Training { device: "CPU".into(), steps: options.steps, ..Training::default() };
     while !trainer.finished() {
         let stats = trainer.step();
         bench.job.tick(stats.step, options.steps)?;
@@ -80,20 +80,23 @@ fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -> Result<Ar
         if shown.elapsed() >= LIVE_INTERVAL || trainer.finished() {
             shown = Instant::now();
             let snapshot = Arc::new(trainer.gaussians());
-            let point = TrainPoint {
+            let seconds = start.elapsed().as_secs_f32().max(1e-3);
+            training.points.push(TrainPoint {
                 step: stats.step,
-                steps: options.steps,
+                seconds,
                 loss: stats.loss,
-                psnr,
-                rate: stats.step as f32 / start.elapsed().as_secs_f32().max(1e-3),
+                psnr_db: psnr,
+                rate: stats.step as f32 / seconds,
                 gaussians: snapshot.len(),
-            };
+            });
+            let training = Arc::new(training.clone());
             bench.publish(|live| {
                 live.gaussians.store(Some(snapshot));
-                live.training.store(Some(Arc::new(point)));
+                live.training.store(Some(training));
             });
         }
     }
+    bench.folder.write_training(&training)?;
     let gaussians = trainer.gaussians();
     splat::write_ply(&bench.folder.splat_path(), &gaussians)?;
     let stem = |i: usize| capture.frames[geometry.frames[i]].stem.clone();

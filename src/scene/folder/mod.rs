@@ -11,7 +11,7 @@ mod tests;
 
 pub use colmap::{Model, ModelImage, is_model, model_of, read_model};
 
-use super::{DepthMap, FrameMasks, Instances, Sparse, TriMesh};
+use super::{DepthMap, FrameMasks, Instances, Sparse, Training, TriMesh};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -282,6 +282,17 @@ impl SceneFolder {
             return Err(malformed(&path, format!("its layout version is {}, not 1", instances.version)));
         }
         Ok(instances)
+    }
+
+    /// Writes `training.json`.
+    pub fn write_training(&self, training: &Training) -> Result<(), FolderError> {
+        write_json(&self.root.join("training.json"), training)
+    }
+
+    /// Reads `training.json`; `None` where there is none.
+    pub fn read_training(&self) -> Result<Option<Training>, FolderError> {
+        let path = self.root.join("training.json");
+        if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
     }
 
     /// Path of `splat.ply`; `splat::read_ply` and `splat::write_ply` do the rest.

@@ -35,6 +35,7 @@ fn agrees_with_brush() {
             opacity_logits: t["opacities"].clone(),
             sh_degree: 3,
             sh: t["coeffs"].as_chunks().0.to_vec(),
+            antialiased: false,
         };
         let intrinsics = Intrinsics { width: 123, height: 82, fx: 61.5, fy: 61.5, cx: 61.5, cy: 41.0 };
         let camera = Camera { intrinsics, c2w: Isometry3::translation(0.123, 0.456, -8.0) };

@@ -139,7 +139,7 @@ impl Progress {
                 self.failed = Some(format!("{}: {error}", stage.name()));
                 self.over = true;
             }
-            Message::Warned(_) | Message::Updated => {}
+            Message::Noted(_) | Message::Warned(_) | Message::Updated => {}
             Message::Finished | Message::Cancelled => {
                 self.over = true;
                 for s in &mut self.stages {

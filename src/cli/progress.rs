@@ -66,6 +66,10 @@ impl Progress {
         self.line(&format!("{} done in {seconds:.1} s{kept}", stage.name()));
     }
 
+    pub(super) fn noted(&self, text: &str) {
+        self.line(text);
+    }
+
     pub(super) fn warned(&self, text: &str) {
         self.line(&format!("warning: {text}"));
     }

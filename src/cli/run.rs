@@ -22,6 +22,7 @@ fn watch(pipeline: &Pipeline, print: Print) -> Result<()> {
             Message::StageStarted(stage) => progress.started(stage),
             Message::StageProgressed { stage, done, total } => progress.progressed(stage, done, total),
             Message::StageFinished { stage, seconds, reused } => progress.finished(stage, seconds, reused),
+            Message::Noted(text) => progress.noted(&text),
             Message::Warned(text) => progress.warned(&text),
             Message::Updated => {}
             Message::Finished => return Ok(()),

@@ -87,6 +87,8 @@ pub enum Message {
         /// One sentence.
         error: String,
     },
+    /// Something worth knowing that is no trouble.
+    Noted(String),
     /// Trouble that the run survives.
     Warned(String),
     /// A slot of [`Live`] holds something new.

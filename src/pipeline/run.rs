@@ -76,6 +76,8 @@ pub(super) struct Run<'a> {
     current: &'a Mutex<Stage>,
     /// Hash of everything that the last stage depended on.
     key: String,
+    /// What the stage at hand computes on.
+    device: String,
     /// Whether a stage was made anew, so that no later one can be kept.
     fresh: bool,
     begun: Option<Stage>,
@@ -90,6 +92,10 @@ pub(super) struct Bench<'a> {
     pub(super) folder: &'a SceneFolder,
     pub(super) options: &'a RunOptions,
     pub(super) meta: &'a mut SceneMeta,
+    /// Hash of everything that the stage's result depends on.
+    pub(super) key: &'a str,
+    /// What it computes on, for `scene.json`.
+    pub(super) device: &'a mut String,
 }
 
 impl From<crate::instances::DescribeError> for RunError {
@@ -144,6 +150,7 @@ impl<'a> Run<'a> {
             timings,
             current,
             key: format!("holoscope {ALGORITHMS} seed {}", options.seed),
+            device: "cpu".into(),
             fresh: false,
             begun: None,
             _lock: lock,
@@ -227,6 +234,7 @@ impl<'a> Run<'a> {
         self.record(stage, depends, "running", 0.0, None)?;
         reset_peak_memory();
         let start = Instant::now();
+        self.device = "cpu".into();
         let result = make(&mut self.bench(&job));
         let seconds = start.elapsed().as_secs_f64();
         self.meta.warnings.extend(job.warnings().iter().map(|w| format!("{}: {w}", stage.name())));
@@ -246,7 +254,15 @@ impl<'a> Run<'a> {
     }
 
     fn bench<'b>(&'b mut self, job: &'b StageJob<'b>) -> Bench<'b> {
-        Bench { worker: self.worker, job, folder: &self.folder, options: self.options, meta: &mut self.meta }
+        Bench {
+            worker: self.worker,
+            job,
+            folder: &self.folder,
+            options: self.options,
+            meta: &mut self.meta,
+            key: &self.key,
+            device: &mut self.device,
+        }
     }
 
     fn record(
@@ -262,7 +278,7 @@ impl<'a> Run<'a> {
             name: stage.name().into(),
             state: state.into(),
             seconds: (seconds * 1000.0).round() / 1000.0,
-            device: "cpu".into(),
+            device: self.device.clone(),
             options: depends.clone(),
             error,
             key: self.key.clone(),

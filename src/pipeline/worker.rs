@@ -151,6 +151,11 @@ pub(super) struct StageJob<'a> {
 }
 
 impl StageJob<'_> {
+    /// Says something worth knowing that is no trouble.
+    pub(super) fn note(&self, text: String) {
+        self.worker.say(Message::Noted(text));
+    }
+
     /// The warnings given so far.
     pub(super) fn warnings(self) -> Vec<String> {
         self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner)

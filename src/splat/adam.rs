@@ -1,43 +1,40 @@
 //! Adam (Kingma and Ba 2015) over Gaussians; only those that a view saw are moved by its step.
 
-use super::options::Rates;
-use super::rasteriser::Gradient;
+use super::backend::{Gradient, Update};
 use crate::scene::{Gaussians, sh_coefficients};
 use rayon::prelude::*;
 
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
-const EPSILON: f32 = 1e-15;
+pub(super) const BETA1: f32 = 0.9;
+pub(super) const BETA2: f32 = 0.999;
+pub(super) const EPSILON: f32 = 1e-15;
 /// Parameters before the SH coefficients: mean 3, log scale 3, quaternion 4, opacity 1.
-const FIXED: usize = 11;
+pub(super) const FIXED: usize = 11;
 
 /// First and second moments, one row per Gaussian.
-#[derive(Clone, Debug)]
-pub(super) struct Adam {
-    stride: usize,
-    moments: Vec<[f32; 2]>,
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// Entries in a row: 3 of the centre, 3 of the log scales, 4 of the quaternion, 1 of the logit, 3 of each SH
+    /// coefficient.
+    pub(super) stride: usize,
+    /// First and second moment of each parameter.
+    pub(super) moments: Vec<[f32; 2]>,
     /// How often each Gaussian was moved, for the correction of its moments' bias.
-    count: Vec<u32>,
+    pub(super) count: Vec<u32>,
 }
 
-impl Adam {
-    pub(super) fn new(g: &Gaussians) -> Self {
+impl Moments {
+    /// Of Gaussians that were never moved.
+    pub fn new(g: &Gaussians) -> Self {
         let stride = FIXED + 3 * sh_coefficients(g.sh_degree);
         Self { stride, moments: vec![[0.0; 2]; stride * g.len()], count: vec![0; g.len()] }
     }
 
-    /// Moves the Gaussians in `gradients` (ascending by index); `position_rate` is in scene units.
-    pub(super) fn step(
-        &mut self,
-        g: &mut Gaussians,
-        gradients: &[(u32, Gradient)],
-        position_rate: f32,
-        rates: &Rates,
-        degree: usize,
-    ) {
+    /// Moves the Gaussians in `gradients` (ascending by index).
+    pub(super) fn step(&mut self, g: &mut Gaussians, gradients: &[(u32, Gradient)], update: &Update) {
+        let rates = &update.rates;
         const CHUNK: usize = 1024;
         let k = sh_coefficients(g.sh_degree);
-        let active = sh_coefficients(degree);
+        let active = sh_coefficients(update.degree.min(g.sh_degree));
         let stride = self.stride;
         let parts = (
             g.means.par_chunks_mut(CHUNK),
@@ -57,7 +54,7 @@ impl Adam {
                 count[i] += 1;
                 let correct = Correction::new(count[i]);
                 let m = &mut moments[i * stride..(i + 1) * stride];
-                correct.apply(&mut means[i], &by.mean, &mut m[0..3], position_rate);
+                correct.apply(&mut means[i], &by.mean, &mut m[0..3], update.position);
                 correct.apply(&mut scales[i], &by.log_scale, &mut m[3..6], rates.scale);
                 correct.apply(&mut quats[i], &by.quat, &mut m[6..10], rates.rotation);
                 correct.apply(&mut logits[i..=i], &[by.opacity_logit], &mut m[10..11], rates.opacity);

@@ -1,8 +1,7 @@
 //! Removing and splitting Gaussians while training.
 
-use super::adam::Adam;
+use super::backend::{Gradient, Parameters};
 use super::options::TrainOptions;
-use super::rasteriser::Gradient;
 use super::sigmoid;
 use crate::scene::{Gaussians, sh_coefficients};
 use nalgebra::{Quaternion, UnitQuaternion, Vector3};
@@ -13,14 +12,17 @@ const SPLIT_OFFSET: f32 = 0.6;
 const SPLIT_SCALE: f32 = 0.6;
 
 /// Mean length of each Gaussian's gradient in the image since the last change.
-#[derive(Clone, Debug)]
-pub(super) struct Motion {
-    sum: Vec<f32>,
-    count: Vec<u32>,
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Motion {
+    /// Sum of the lengths, per half image width of movement.
+    pub(super) sum: Vec<f32>,
+    /// Views that saw it.
+    pub(super) count: Vec<u32>,
 }
 
 impl Motion {
-    pub(super) fn new(n: usize) -> Self {
+    /// Of `n` Gaussians that no view has seen.
+    pub fn new(n: usize) -> Self {
         Self { sum: vec![0.0; n], count: vec![0; n] }
     }
 
@@ -39,14 +41,8 @@ impl Motion {
 
 /// Removes faint and broken Gaussians, and, while `grow`, splits along their longest axis those that the loss pulls at
 /// most. `unit` is the typical viewing distance.
-pub(super) fn densify(
-    g: &mut Gaussians,
-    adam: &mut Adam,
-    motion: &mut Motion,
-    o: &TrainOptions,
-    grow: bool,
-    unit: f32,
-) {
+pub(super) fn densify(p: &mut Parameters, o: &TrainOptions, grow: bool, unit: f32) {
+    let Parameters { gaussians: g, moments, motion } = p;
     let keep: Vec<usize> = (0..g.len())
         .filter(|&i| {
             let longest = g.log_scales[i].iter().fold(f32::NEG_INFINITY, |a, v| a.max(*v)).exp();
@@ -63,7 +59,7 @@ pub(super) fn densify(
         split.truncate(room);
     }
     let from: Vec<Option<usize>> = keep.iter().map(|i| Some(*i)).chain(split.iter().map(|_| None)).collect();
-    adam.reorder(&from);
+    moments.reorder(&from);
     let mut place = vec![usize::MAX; g.len()];
     for (to, &i) in keep.iter().enumerate() {
         place[i] = to;

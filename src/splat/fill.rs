@@ -1,11 +1,14 @@
 //! Gaussians for what the seed leaves out: where a training view sees through the seed there was no depth (glass,
 //! screens, far walls), and nothing there would have a gradient to grow from.
 
-use super::logit;
-use super::rasteriser::Rasteriser;
+use super::backend::Shot;
 use super::views::LevelView;
+use super::{cpu, logit};
 use crate::scene::{Gaussians, SH_C0, sh_coefficients};
+use std::sync::Arc;
 
+/// Nearest depth drawn, as a share of the typical viewing distance.
+const NEAR: f32 = 0.005;
 /// Opacity of a view below which a cell is a hole.
 const HOLE: f32 = 0.4;
 /// Side of a cell in pixels of the level used.
@@ -17,24 +20,18 @@ const SIZE: f32 = 0.5;
 
 /// Adds a ball of the photo's colour for every cell of every view that the Gaussians so far do not cover, at a depth
 /// taken from its surroundings in the view (`unit` where there are none). `g` never exceeds `max`.
-pub(super) fn fill<'a, R: Rasteriser>(
-    rasteriser: &R,
-    g: &mut Gaussians,
-    views: impl Iterator<Item = &'a LevelView>,
-    unit: f32,
-    max: usize,
-) {
+pub(super) fn fill<'a>(g: &mut Gaussians, views: impl Iterator<Item = &'a Arc<LevelView>>, unit: f32, max: usize) {
     for view in views {
-        let (planes, _) = rasteriser.forward(g, 0, &view.camera);
+        let shot = Shot { camera: view.camera, near: NEAR * unit, degree: 0, normals: false };
+        let planes = cpu::planes_of(g, &shot);
         let (width, height) = (planes.width, planes.height);
         let mut depth: Vec<f32> =
             planes.depth.iter().zip(&planes.alpha).map(|(d, a)| if *a > 0.7 { d / a } else { 0.0 }).collect();
         spread(&mut depth, width, height);
-        let pixels = view.pixels();
         for y in (0..height).step_by(CELL) {
             for x in (0..width).step_by(CELL) {
                 let i = y * width + x;
-                if planes.alpha[i] >= HOLE || g.len() >= max {
+                if planes.alpha[i] >= HOLE || g.len() >= max || !view.is_used(i) {
                     continue;
                 }
                 let z = if depth[i] > 0.0 { depth[i] } else { unit };
@@ -45,7 +42,7 @@ pub(super) fn fill<'a, R: Rasteriser>(
                 g.log_scales.push([size.max(1e-12).ln(); 3]);
                 g.quats.push([1.0, 0.0, 0.0, 0.0]);
                 g.opacity_logits.push(logit(OPACITY));
-                g.sh.push(pixels[i].map(|v| (v - 0.5) / SH_C0));
+                g.sh.push(view.pixel(i).map(|v| (v - 0.5) / SH_C0));
                 g.sh.extend((1..sh_coefficients(g.sh_degree)).map(|_| [0.0; 3]));
             }
         }

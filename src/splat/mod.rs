@@ -1,17 +1,19 @@
 //! 3D Gaussians: rasterise, differentiate, train, render, read and write (Kerbl et al. 2023, from its formulas).
 //!
 //! [`seed`] makes Gaussians of a fused cloud, [`Trainer`] fits them to photos, [`render`] draws them, [`read_ply`] and
-//! [`write_ply`] keep them. The drawing itself is behind [`Rasteriser`]; [`Cpu`] is its one backend so far.
+//! [`write_ply`] keep them. Drawing, gradients and Adam are behind
+//! [`Backend`].
 
 mod adam;
+mod backend;
 mod cpu;
 mod densify;
 mod fill;
 mod lanes;
 mod loss;
+mod memory;
 mod options;
 mod ply;
-mod rasteriser;
 mod render;
 mod seed;
 mod sh;
@@ -20,13 +22,16 @@ mod tests;
 mod train;
 mod views;
 
-pub use cpu::{Cpu, CpuPass};
-pub use options::{Level, Rates, TrainOptions};
+pub use adam::Moments;
+pub use backend::{Backend, BackendError, CameraGradient, Gradient, Parameters, Planes, SLOTS, Shot, Update};
+pub use cpu::Cpu;
+pub use densify::Motion;
+pub use memory::{gaussians_within, training_bytes};
+pub use options::{Level, PoseOptions, Rates, SurfaceOptions, TrainOptions};
 pub use ply::{PlyError, read_ply, write_ply};
-pub use rasteriser::{Gradient, Planes, Rasteriser};
 pub use render::{Rendered, psnr, render};
 pub use seed::{seed, spacing_of};
-pub use train::{StepStats, Trainer};
+pub use train::{Checkpoint, StepStats, Trainer};
 pub use views::TrainView;
 
 fn sigmoid(x: f32) -> f32 {

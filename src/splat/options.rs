@@ -32,6 +32,40 @@ pub struct Rates {
     pub end: f32,
 }
 
+/// Terms that make a surface (Holi-Spatial 2.2, from PGSR: Chen et al. 2024).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SurfaceOptions {
+    /// They begin at this share of the steps.
+    pub from: f32,
+    /// Weight of the agreement of depth and normals in a view.
+    pub normal_weight: f32,
+    /// Weight of the agreement of two views in depth, per pixel of error.
+    pub geo_weight: f32,
+    /// Weight of the agreement of two views in grey, as 1 - NCC^2.
+    pub ncc_weight: f32,
+    /// Pixels of a view that are compared with another at a step, at most.
+    pub samples: usize,
+    /// A view is compared with at most this many others.
+    pub neighbours: usize,
+    /// They look within so many degrees of its direction.
+    pub max_degrees: f32,
+    /// They are nearer and farther than this, in typical viewing distances.
+    pub baseline: [f32; 2],
+}
+
+/// How cameras are moved while training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoseOptions {
+    /// Whether they are.
+    pub refine: bool,
+    /// It begins at this share of the steps.
+    pub from: f32,
+    /// Learning rate of centres in typical viewing distances; falls to 0 to the end of training, as does the other.
+    pub translation: f32,
+    /// Learning rate of rotations, radians.
+    pub rotation: f32,
+}
+
 /// How Gaussians are trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainOptions {
@@ -65,6 +99,24 @@ pub struct TrainOptions {
     pub grow_gradient: f32,
     /// Gaussians below this opacity are removed.
     pub prune_opacity: f32,
+    /// Draw with the 2D filter of Mip-Splatting.
+    pub antialiased: bool,
+    /// Weight of the difference of opacity, for photos that have one.
+    pub alpha_weight: f32,
+    /// Each photo's exposure is found from this share of the steps on; 1 for never.
+    pub exposure_from: f32,
+    /// Learning rate of exposures.
+    pub exposure_rate: f32,
+    /// Surface terms.
+    pub surface: SurfaceOptions,
+    /// Movement of cameras.
+    pub poses: PoseOptions,
+    /// PSNR is checked whenever this share of the steps is done.
+    pub check_every: f32,
+    /// Training stops when held-out PSNR did not rise in so many checks at full resolution; 0 for never.
+    pub patience: usize,
+    /// A smaller rise is none, dB.
+    pub min_rise_db: f32,
 }
 
 impl TrainOptions {
@@ -103,6 +155,24 @@ impl TrainOptions {
             grow: 0.1,
             grow_gradient: 3e-5,
             prune_opacity: 0.02,
+            antialiased: false,
+            alpha_weight: 0.1,
+            exposure_from: 1.0,
+            exposure_rate: 2e-3,
+            surface: SurfaceOptions {
+                from: 0.5,
+                normal_weight: 0.015,
+                geo_weight: 0.03,
+                ncc_weight: 0.15,
+                samples: 5000,
+                neighbours: 8,
+                max_degrees: 30.0,
+                baseline: [0.005, 0.75],
+            },
+            poses: PoseOptions { refine: false, from: 0.3, translation: 1e-4, rotation: 1e-4 },
+            check_every: 0.05,
+            patience: 3,
+            min_rise_db: 0.02,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Pictures of a splat: colour, opacity, depth and normals.
 
-use super::cpu::{self, Cpu};
-use super::rasteriser::Rasteriser;
+use super::backend::Shot;
+use super::cpu;
 use crate::scene::{Camera, Gaussians};
 use rayon::prelude::*;
 
 /// Opacity below which a pixel's depth and normal are unknown.
 const KNOWN_ALPHA: f32 = 0.5;
+/// Nearest depth drawn, as a share of the mean depth of the Gaussians in front of the camera.
+const NEAR: f32 = 0.005;
 
 /// A rendered view, row-major, of the camera's size.
 #[derive(Clone, Debug)]
@@ -28,8 +30,9 @@ pub struct Rendered {
 /// Renders `g` from `camera`; `camera.intrinsics.width` and `height` are the size of the output. Depth is the median
 /// along each ray: where half of the light is absorbed, on the plane of the Gaussian that does it.
 pub fn render(g: &Gaussians, camera: &Camera) -> Rendered {
-    let (planes, _) = Cpu.forward(g, g.sh_degree, camera);
-    let normals = cpu::draw_normals(g, camera);
+    let shot = Shot { camera: *camera, near: NEAR * mean_depth(g, camera), degree: g.sh_degree, normals: true };
+    let planes = cpu::planes_of(g, &shot);
+    let to_world = camera.c2w.rotation.cast::<f32>();
     let known = |i: usize| planes.alpha[i] >= KNOWN_ALPHA && planes.median[i] > 0.0;
     let pixels = 0..planes.alpha.len();
     Rendered {
@@ -40,12 +43,34 @@ pub fn render(g: &Gaussians, camera: &Camera) -> Rendered {
         normal: pixels
             .into_par_iter()
             .map(|i| {
-                let n = nalgebra::Vector3::from([0, 1, 2].map(|c| normals.rgb[c][i]));
-                n.try_normalize(1e-6).filter(|_| known(i)).map_or([0.0; 3], Into::into)
+                let n = nalgebra::Vector3::from([0, 1, 2].map(|c: usize| planes.normal[c][i]));
+                n.try_normalize(1e-6).filter(|_| known(i)).map_or([0.0; 3], |n| (to_world * n).into())
             })
             .collect(),
         alpha: planes.alpha,
     }
+}
+
+/// Mean depth of the Gaussians in front of the camera, 0 without any.
+fn mean_depth(g: &Gaussians, camera: &Camera) -> f32 {
+    let (forward, center) = (camera.forward().cast::<f32>(), camera.center().cast::<f32>());
+    let depths = g.means.iter().map(|m| forward.dot(&(nalgebra::Point3::from(*m) - center)));
+    let (sum, n) =
+        depths.filter(|z| *z > 0.0 && *z < 1e15).fold((0.0f64, 0u32), |(sum, n), z| (sum + f64::from(z), n + 1));
+    (sum / f64::from(n.max(1))) as f32
+}
+
+/// PSNR in dB, at most 99, of planes of colours, of which only the first are clamped to 0..1; where `mask` is not 0.
+pub(super) fn psnr_of_planes(rendered: &[Vec<f32>; 3], target: &[Vec<f32>; 3], mask: Option<&[f32]>) -> f32 {
+    let (mut sum, mut n) = (0.0f64, 0u32);
+    for (a, b) in rendered.iter().zip(target) {
+        for i in (0..a.len().min(b.len())).filter(|i| mask.is_none_or(|m| m[*i] > 0.0)) {
+            sum += f64::from(a[i].clamp(0.0, 1.0) - b[i]).powi(2);
+            n += 1;
+        }
+    }
+    let mse = sum / f64::from(n.max(1));
+    if mse > 0.0 { ((-10.0 * mse.log10()) as f32).min(99.0) } else { 99.0 }
 }
 
 /// Peak signal-to-noise ratio in dB of images with values 0..1; infinite for equal images, NaN never: images of

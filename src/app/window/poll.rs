@@ -112,6 +112,7 @@ impl Window {
         }
         for m in messages {
             match m {
+                Message::Noted(text) => self.tell(Level::Info, text),
                 Message::Warned(text) => self.tell(Level::Warning, text),
                 Message::StageFailed { stage, error } => {
                     self.tell(Level::Error, format!("stage {}: {error}", stage.name()))

@@ -9,6 +9,7 @@ mod photos;
 mod poses;
 mod reviewed;
 mod splats;
+mod train;
 
 pub(super) use geometry::depth;
 pub(super) use labels::{instances, masks};

@@ -1,24 +1,16 @@
 //! Stages `splats` and `mesh`: Gaussians trained on the photos, their depth fused to a surface.
 
-use super::geometry::{Geometry, round};
-use crate::geometry::dense::View;
-use crate::geometry::fusion::fuse;
+use super::geometry::Geometry;
+use super::train::train;
 use crate::geometry::raster::render_mesh_depth;
 use crate::geometry::tsdf::{TsdfOptions, tsdf_mesh};
 use crate::pipeline::Stage;
 use crate::pipeline::run::{Bench, Run, RunError};
-use crate::scene::{Camera, Capture, DepthMap, Gaussians, Job as _, TrainPoint, Training, TriMesh};
-use crate::splat::{self, TrainOptions, TrainView, Trainer};
+use crate::scene::{Camera, Capture, DepthMap, Gaussians, Job as _, TriMesh};
+use crate::splat;
 use rayon::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How often the window gets a new copy of the splats.
-const LIVE_INTERVAL: Duration = Duration::from_millis(1500);
-
-/// How often PSNR is measured while training: each time costs a few renders.
-const PSNR_CHECKS: usize = 10;
 
 /// The surface, and the depth of it in every registered frame.
 pub(in crate::pipeline) struct Surface {
@@ -43,80 +35,6 @@ pub(in crate::pipeline) fn splats(
     )?;
     run.publish(|live| live.gaussians.store(Some(Arc::clone(&gaussians))));
     Ok(gaussians)
-}
-
-fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -> Result<Arc<Gaussians>, RunError> {
-    let views = geometry.views(capture);
-    let every = bench.options.holdout.map(|k| k as usize);
-    let held_out = |i: usize| every.is_some_and(|k| geometry.frames[i].is_multiple_of(k));
-    let train_views: Vec<TrainView> = views
-        .iter()
-        .zip(&geometry.depths)
-        .enumerate()
-        .map(|(i, (view, dense))| TrainView {
-            image: view.image,
-            camera: view.camera,
-            depth: Some((&dense.depth, &dense.confidence)),
-            held_out: held_out(i),
-        })
-        .collect();
-    let pixels = views.first().map_or(0, |v| (v.image.width() * v.image.height()) as usize);
-    let mut options = TrainOptions::for_scene(views.len(), pixels);
-    options.seed = bench.options.seed;
-    if let Some(steps) = bench.options.steps {
-        options.steps = steps;
-    }
-    let init = seed(&views, geometry, held_out, &options);
-    let mut trainer = Trainer::new(&train_views, init, options.clone());
-    let (start, mut shown) = (Instant::now(), Instant::now());
-    let mut psnr = None;
-    let mut training = Training { device: "CPU".into(), steps: options.steps, ..Training::default() };
-    while !trainer.finished() {
-        let stats = trainer.step();
-        bench.job.tick(stats.step, options.steps)?;
-        if stats.step % (options.steps / PSNR_CHECKS).max(1) == 0 {
-            psnr = trainer.psnr_held_out().or_else(|| trainer.psnr_train());
-        }
-        if shown.elapsed() >= LIVE_INTERVAL || trainer.finished() {
-            shown = Instant::now();
-            let snapshot = Arc::new(trainer.gaussians());
-            let seconds = start.elapsed().as_secs_f32().max(1e-3);
-            training.points.push(TrainPoint {
-                step: stats.step,
-                seconds,
-                loss: stats.loss,
-                psnr_db: psnr,
-                rate: stats.step as f32 / seconds,
-                gaussians: snapshot.len(),
-            });
-            let training = Arc::new(training.clone());
-            bench.publish(|live| {
-                live.gaussians.store(Some(snapshot));
-                live.training.store(Some(training));
-            });
-        }
-    }
-    bench.folder.write_training(&training)?;
-    let gaussians = trainer.gaussians();
-    splat::write_ply(&bench.folder.splat_path(), &gaussians)?;
-    let stem = |i: usize| capture.frames[geometry.frames[i]].stem.clone();
-    bench.meta.held_out = (0..views.len()).filter(|i| held_out(*i)).map(stem).collect();
-    bench.figure("gaussians", json!(gaussians.len()));
-    bench.figure("psnr_training_db", json!(trainer.psnr_train().map(|p| round(f64::from(p)))));
-    bench.figure("psnr_held_out_db", json!(trainer.psnr_held_out().map(|p| round(f64::from(p)))));
-    // What later stages use is what a resumed run reads back.
-    Ok(Arc::new(splat::read_ply(&bench.folder.splat_path())?))
-}
-
-/// Gaussians on the fused multi-view depth of the training frames, and on the sparse points where there is none.
-fn seed(views: &[View], geometry: &Geometry, held_out: impl Fn(usize) -> bool, options: &TrainOptions) -> Gaussians {
-    let (mut seen, mut depths) = (Vec::new(), Vec::new());
-    for (i, view) in views.iter().enumerate().filter(|(i, _)| !held_out(*i)) {
-        seen.push(View { image: view.image, camera: view.camera });
-        depths.push(geometry.depths[i].depth.clone());
-    }
-    let cloud = fuse(&seen, &depths, options.max_gaussians * 2 / 3);
-    splat::seed(&cloud.positions, &cloud.normals, &cloud.colors, &cloud.spacing, options.sh_degree)
 }
 
 /// Fuses the depth of the splats to a mesh, and writes the depth that everything after stands on.

@@ -2,88 +2,143 @@
 //! threads.
 
 mod bin;
+mod gradient;
 mod project;
 mod tile;
 
-use super::rasteriser::{Gradient, Planes, Rasteriser};
-use crate::scene::{Camera, Gaussians};
+use super::backend::{Backend, BackendError, CameraGradient, Gradient, Parameters, Planes, SLOTS, Shot, Update};
+use crate::scene::Gaussians;
 use bin::Bins;
 use project::{Splat, View};
 use rayon::prelude::*;
 use tile::{PairGradient, TILE, Tile};
 
-/// Rasterises on all threads of the current rayon pool.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cpu;
+/// Computes on all threads of the current rayon pool.
+#[derive(Debug, Default)]
+pub struct Cpu {
+    parameters: Parameters,
+    slots: [Option<(Pass, Planes)>; SLOTS],
+    /// Ascending by index.
+    gathered: Vec<(u32, Gradient)>,
+}
 
-/// The forward pass of [`Cpu`]: what was visible, and where.
+impl Cpu {
+    /// Holds nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Backend for Cpu {
+    fn name(&self) -> String {
+        let n = rayon::current_num_threads();
+        format!("CPU, {n} thread{}", if n == 1 { "" } else { "s" })
+    }
+
+    fn load(&mut self, parameters: Parameters) -> Result<(), BackendError> {
+        *self = Self { parameters, ..Self::default() };
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<Parameters, BackendError> {
+        Ok(self.parameters.clone())
+    }
+
+    fn gaussians(&mut self) -> Result<Gaussians, BackendError> {
+        Ok(self.parameters.gaussians.clone())
+    }
+
+    fn can_be_lost(&self) -> bool {
+        false
+    }
+
+    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Planes, BackendError> {
+        let (planes, pass) = draw(&self.parameters.gaussians, shot);
+        self.slots[slot] = Some((pass, planes.clone()));
+        Ok(planes)
+    }
+
+    fn backward(&mut self, slot: usize, by_planes: &Planes) -> Result<CameraGradient, BackendError> {
+        let Some((pass, planes)) = self.slots[slot].take() else { return Ok(CameraGradient::default()) };
+        let (gradients, camera) = differentiate(&self.parameters.gaussians, &pass, &planes, by_planes);
+        self.parameters.motion.add(&gradients, planes.width as f32 * 0.5);
+        self.gathered = if self.gathered.is_empty() { gradients } else { merged(&self.gathered, &gradients) };
+        Ok(camera)
+    }
+
+    fn gradients(&mut self) -> Result<Vec<(u32, Gradient)>, BackendError> {
+        Ok(self.gathered.clone())
+    }
+
+    fn update(&mut self, update: &Update) -> Result<(), BackendError> {
+        let mut gradients = std::mem::take(&mut self.gathered);
+        let Parameters { gaussians, moments, .. } = &mut self.parameters;
+        let weight = update.flat / gradients.len().max(1) as f32;
+        let scales = &gaussians.log_scales;
+        gradients.par_iter_mut().for_each(|(id, by)| {
+            let s = scales[*id as usize];
+            let shortest = project::shortest(&s);
+            by.log_scale[shortest] += weight * s[shortest].exp();
+        });
+        moments.step(gaussians, &gradients, update);
+        Ok(())
+    }
+}
+
+/// A view that was drawn: what was visible, and where.
 #[derive(Debug)]
-pub struct CpuPass {
+struct Pass {
     view: View,
     degree: usize,
     /// Visible Gaussians, near to far.
     splats: Vec<Splat>,
+    /// Their normals in the camera frame, where asked for.
+    normals: Option<Vec<[f32; 3]>>,
     bins: Bins,
 }
 
-impl Rasteriser for Cpu {
-    type Pass = CpuPass;
-
-    fn forward(&self, g: &Gaussians, degree: usize, camera: &Camera) -> (Planes, CpuPass) {
-        let degree = degree.min(g.sh_degree);
-        let view = View::new(camera, g);
-        let splats = project::visible(&view, g, degree);
-        draw(view, degree, splats)
-    }
-
-    fn backward(&self, g: &Gaussians, pass: &CpuPass, planes: &Planes, by_planes: &Planes) -> Vec<(u32, Gradient)> {
-        let pairs = pair_gradients(pass, planes, by_planes);
-        let mut order: Vec<(u32, u32)> = pass.splats.iter().zip(0..).map(|(s, k)| (s.id, k)).collect();
-        order.par_sort_unstable();
-        let gradient = |&(id, k): &(u32, u32)| {
-            let mut sum = PairGradient::default();
-            for &slot in pass.bins.slots_of(k as usize) {
-                sum.add(&pairs[slot as usize]);
-            }
-            (id, project::backward(&pass.view, g, pass.degree, &pass.splats[k as usize], &sum))
-        };
-        order.par_iter().map(gradient).collect()
-    }
+/// Draws a view of `g`.
+pub(super) fn planes_of(g: &Gaussians, shot: &Shot) -> Planes {
+    draw(g, shot).0
 }
 
-/// Draws world-frame normals instead of colours: shortest axes, turned to the camera, blended but not normalised.
-pub(super) fn draw_normals(g: &Gaussians, camera: &Camera) -> Planes {
-    let view = View::new(camera, g);
-    let mut splats = project::visible(&view, g, 0);
-    splats.par_iter_mut().for_each(|s| s.rgb = project::normal(&view, g, s.id as usize));
-    draw(view, 0, splats).0
-}
-
-fn draw(view: View, degree: usize, splats: Vec<Splat>) -> (Planes, CpuPass) {
+fn draw(g: &Gaussians, shot: &Shot) -> (Planes, Pass) {
+    let view = View::new(shot);
+    let degree = shot.degree.min(g.sh_degree);
+    let splats = project::visible(&view, g, degree);
+    let normal = |s: &Splat| project::normal(&view, g, s.id as usize);
+    let normals: Option<Vec<[f32; 3]>> = shot.normals.then(|| splats.par_iter().map(normal).collect());
     let bins = Bins::new(&splats, view.width, view.height);
-    let tiles: Vec<Tile> =
-        (0..bins.tiles()).into_par_iter().map(|t| tile::forward(&splats, bins.list(t), bins.origin(t))).collect();
-    let planes = assemble(&tiles, view.width, view.height, bins.columns);
-    (planes, CpuPass { view, degree, splats, bins })
+    let tile = |t: usize| match &normals {
+        Some(n) => tile::forward::<true>(&splats, n, bins.list(t), bins.origin(t)),
+        None => tile::forward::<false>(&splats, &[], bins.list(t), bins.origin(t)),
+    };
+    let tiles: Vec<Tile> = (0..bins.tiles()).into_par_iter().map(tile).collect();
+    let planes = assemble(&tiles, view.width, view.height, bins.columns, shot.normals);
+    (planes, Pass { view, degree, splats, normals, bins })
 }
 
 /// Copies tiles into row-major planes.
-fn assemble(tiles: &[Tile], width: usize, height: usize, columns: usize) -> Planes {
-    let mut planes = Planes::zeros(width, height);
+fn assemble(tiles: &[Tile], width: usize, height: usize, columns: usize, normals: bool) -> Planes {
+    let mut planes = Planes::zeros(width, height, normals);
     if width == 0 || height == 0 {
         return planes;
     }
     let band = width * TILE;
-    let Planes { rgb: [r, g, b], alpha, depth, median, .. } = &mut planes;
-    let outputs: [(&mut Vec<f32>, fn(&Tile, usize, usize) -> f32); 6] = [
+    let Planes { rgb: [r, g, b], alpha, depth, median, normal: [nx, ny, nz], .. } = &mut planes;
+    let outputs: [(&mut Vec<f32>, fn(&Tile, usize, usize) -> f32); 9] = [
         (r, |t, i, k| t.rgb[0][i].0[k]),
         (g, |t, i, k| t.rgb[1][i].0[k]),
         (b, |t, i, k| t.rgb[2][i].0[k]),
         (alpha, |t, i, k| 1.0 - t.transmittance[i].0[k]),
         (depth, |t, i, k| t.depth[i].0[k]),
         (median, |t, i, k| t.median[i].0[k]),
+        (nx, |t, i, k| t.normal[0][i].0[k]),
+        (ny, |t, i, k| t.normal[1][i].0[k]),
+        (nz, |t, i, k| t.normal[2][i].0[k]),
     ];
     for (plane, value) in outputs {
+        // Planes that were not asked for are empty.
         plane.par_chunks_mut(band).enumerate().for_each(|(row, rows)| {
             for (y, line) in rows.chunks_mut(width).enumerate() {
                 for (c, part) in line.chunks_mut(TILE).enumerate() {
@@ -98,8 +153,33 @@ fn assemble(tiles: &[Tile], width: usize, height: usize, columns: usize) -> Plan
     planes
 }
 
+/// Gradients of the Gaussians that were drawn, ascending by index, and by the camera.
+fn differentiate(g: &Gaussians, pass: &Pass, planes: &Planes, by: &Planes) -> (Vec<(u32, Gradient)>, CameraGradient) {
+    let pairs = pair_gradients(pass, planes, by);
+    let mut order: Vec<(u32, u32)> = pass.splats.iter().zip(0..).map(|(s, k)| (s.id, k)).collect();
+    order.par_sort_unstable();
+    let gradient = |&(id, k): &(u32, u32)| {
+        let mut sum = PairGradient::default();
+        for &slot in pass.bins.slots_of(k as usize) {
+            sum.add(&pairs[slot as usize]);
+        }
+        let (own, camera) = gradient::backward(&pass.view, g, pass.degree, &pass.splats[k as usize], &sum);
+        ((id, own), camera)
+    };
+    let (gradients, cameras): (Vec<_>, Vec<CameraGradient>) = order.par_iter().map(gradient).unzip();
+    // In order: the same bytes on any number of threads.
+    let mut camera = CameraGradient::default();
+    for c in &cameras {
+        for k in 0..3 {
+            camera.translation[k] += c.translation[k];
+            camera.rotation[k] += c.rotation[k];
+        }
+    }
+    (gradients, camera)
+}
+
 /// Gradients of every tile-Gaussian pair, in the order of the tiles' lists.
-fn pair_gradients(pass: &CpuPass, planes: &Planes, by_planes: &Planes) -> Vec<PairGradient> {
+fn pair_gradients(pass: &Pass, planes: &Planes, by: &Planes) -> Vec<PairGradient> {
     let mut pairs = vec![PairGradient::default(); pass.bins.len()];
     let mut rest = pairs.as_mut_slice();
     let mut parts = Vec::with_capacity(pass.bins.tiles());
@@ -109,7 +189,33 @@ fn pair_gradients(pass: &CpuPass, planes: &Planes, by_planes: &Planes) -> Vec<Pa
         rest = tail;
     }
     parts.into_par_iter().for_each(|(t, out)| {
-        tile::backward(&pass.splats, pass.bins.list(t), pass.bins.origin(t), planes, by_planes, out);
+        let (list, origin) = (pass.bins.list(t), pass.bins.origin(t));
+        match &pass.normals {
+            // A loss that has nothing to say of normals leaves their gradients out.
+            Some(n) if !by.normal[0].is_empty() => {
+                tile::backward::<true>(&pass.splats, n, list, origin, planes, by, out);
+            }
+            _ => tile::backward::<false>(&pass.splats, &[], list, origin, planes, by, out),
+        }
     });
     pairs
+}
+
+/// Sums of gradients, ascending by index.
+fn merged(a: &[(u32, Gradient)], b: &[(u32, Gradient)]) -> Vec<(u32, Gradient)> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() || j < b.len() {
+        let (x, y) = (a.get(i).map(|e| e.0), b.get(j).map(|e| e.0));
+        let (from_a, from_b) =
+            (x.is_some_and(|x| y.is_none_or(|y| x <= y)), y.is_some_and(|y| x.is_none_or(|x| y <= x)));
+        out.push(match (from_a, from_b) {
+            (true, true) => (a[i].0, a[i].1.plus(&b[j].1)),
+            (true, false) => a[i],
+            _ => b[j],
+        });
+        i += usize::from(from_a);
+        j += usize::from(from_b);
+    }
+    out
 }

@@ -5,10 +5,9 @@
 //! Gaussian at image offset d is its mean given d, `z + (e, f) Q d` with Q the conic: for a flat Gaussian its plane,
 //! the same as the point of greatest density along the ray (RaDe-GS, Zhang et al. 2024).
 
-use super::super::rasteriser::Gradient;
+use super::super::backend::Shot;
 use super::super::{sh, sigmoid};
-use super::tile::PairGradient;
-use crate::scene::{Camera, Gaussians};
+use crate::scene::Gaussians;
 use nalgebra::{Matrix3, Vector3};
 use rayon::prelude::*;
 
@@ -16,8 +15,8 @@ use rayon::prelude::*;
 const LOW_PASS: f32 = 0.3;
 /// Opacity below which a Gaussian is skipped.
 const MIN_ALPHA: f32 = 1.0 / 255.0;
-/// Nearest depth drawn, as a share of the mean depth of the scene in front of the camera.
-const NEAR: f32 = 0.005;
+/// Least factor of opacity of the 2D filter of Mip-Splatting, squared.
+const MIN_FACTOR: f32 = 2.5e-5;
 /// Tangents are clamped at the image's borders plus this share of its half width, for the Jacobian only.
 const TANGENT_MARGIN: f32 = 0.3;
 
@@ -27,9 +26,9 @@ pub(super) struct View {
     pub(super) width: usize,
     pub(super) height: usize,
     /// World to camera.
-    w: Matrix3<f32>,
-    center: Vector3<f32>,
-    f: [f32; 2],
+    pub(super) w: Matrix3<f32>,
+    pub(super) center: Vector3<f32>,
+    pub(super) f: [f32; 2],
     c: [f32; 2],
     /// Least and greatest tangent along x and y.
     limits: [[f32; 2]; 2],
@@ -37,13 +36,13 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn new(camera: &Camera, g: &Gaussians) -> Self {
-        let k = &camera.intrinsics;
+    pub(super) fn new(shot: &Shot) -> Self {
+        let (camera, k) = (&shot.camera, &shot.camera.intrinsics);
         let limit = |n: u32, f: f64, c: f64| {
             let margin = f64::from(TANGENT_MARGIN) * 0.5 * f64::from(n) / f;
             [(-c / f - margin) as f32, ((f64::from(n) - c) / f + margin) as f32]
         };
-        let mut view = Self {
+        Self {
             width: k.width as usize,
             height: k.height as usize,
             w: camera.c2w.rotation.to_rotation_matrix().matrix().transpose().cast(),
@@ -51,17 +50,11 @@ impl View {
             f: [k.fx as f32, k.fy as f32],
             c: [k.cx as f32, k.cy as f32],
             limits: [limit(k.width, k.fx, k.cx), limit(k.height, k.fy, k.cy)],
-            near: 0.0,
-        };
-        let (sum, n) = g.means.iter().fold((0.0f64, 0u32), |(sum, n), m| {
-            let z = view.camera_point(m).z;
-            if z > 0.0 && z < 1e15 { (sum + f64::from(z), n + 1) } else { (sum, n) }
-        });
-        view.near = (NEAR * (sum / f64::from(n.max(1))) as f32).max(1e-12);
-        view
+            near: shot.near.max(1e-12),
+        }
     }
 
-    fn camera_point(&self, mean: &[f32; 3]) -> Vector3<f32> {
+    pub(super) fn camera_point(&self, mean: &[f32; 3]) -> Vector3<f32> {
         self.w * (Vector3::from(*mean) - self.center)
     }
 }
@@ -81,6 +74,7 @@ pub(super) struct Splat {
     pub(super) rx: f32,
     pub(super) ry: f32,
     pub(super) r2: f32,
+    /// With the factor of the 2D filter, where that is used.
     pub(super) opacity: f32,
     pub(super) rgb: [f32; 3],
     /// Depth at the centre, and its change per pixel.
@@ -91,23 +85,38 @@ pub(super) struct Splat {
 }
 
 /// A Gaussian in the camera frame and its image covariance.
-struct Geometry {
-    p: Vector3<f32>,
+pub(super) struct Geometry {
+    pub(super) p: Vector3<f32>,
     /// Clamped tangents, and whether each is free.
-    tangent: [f32; 2],
-    free: [bool; 2],
+    pub(super) tangent: [f32; 2],
+    pub(super) free: [bool; 2],
     /// Axes in the camera frame, as columns.
-    axes: Matrix3<f32>,
-    scales: Vector3<f32>,
-    cov: Matrix3<f32>,
-    jacobian: Matrix3<f32>,
+    pub(super) axes: Matrix3<f32>,
+    pub(super) scales: Vector3<f32>,
+    pub(super) cov: Matrix3<f32>,
+    pub(super) jacobian: Matrix3<f32>,
     /// a, b, c of the image covariance with the low-pass, and e, f.
-    image_cov: [f32; 5],
-    conic: [f32; 3],
+    pub(super) image_cov: [f32; 5],
+    pub(super) conic: [f32; 3],
+}
+
+impl Geometry {
+    /// Square of the factor of opacity of the 2D filter (Mip-Splatting, Yu et al. 2024, eq. 8), and its logarithmic
+    /// derivative by a, b and c of the image covariance, 0 where it is clamped.
+    pub(super) fn filter(&self) -> (f32, [f32; 3]) {
+        let [a, b, c, ..] = self.image_cov;
+        let (raw, wide) = ((a - LOW_PASS) * (c - LOW_PASS) - b * b, a * c - b * b);
+        let square = raw / wide;
+        if !(square > MIN_FACTOR) {
+            return (MIN_FACTOR, [0.0; 3]);
+        }
+        let by = |raw_slope: f32, wide_slope: f32| raw_slope / raw - wide_slope / wide;
+        (square, [by(c - LOW_PASS, c), by(-2.0 * b, -2.0 * b), by(a - LOW_PASS, a)])
+    }
 }
 
 /// Rotation matrix of a quaternion w x y z, and the quaternion's length.
-fn rotation(q: &[f32; 4]) -> (Matrix3<f32>, f32) {
+pub(super) fn rotation(q: &[f32; 4]) -> (Matrix3<f32>, f32) {
     let n = q.iter().map(|v| v * v).sum::<f32>().sqrt();
     let [w, x, y, z] = q.map(|v| v / n);
     let r = Matrix3::new(
@@ -124,7 +133,7 @@ fn rotation(q: &[f32; 4]) -> (Matrix3<f32>, f32) {
     (r, n)
 }
 
-fn geometry(view: &View, g: &Gaussians, i: usize) -> Option<Geometry> {
+pub(super) fn geometry(view: &View, g: &Gaussians, i: usize) -> Option<Geometry> {
     let p = view.camera_point(&g.means[i]);
     if !(p.z > view.near) {
         return None;
@@ -167,18 +176,24 @@ fn geometry(view: &View, g: &Gaussians, i: usize) -> Option<Geometry> {
 }
 
 /// Unit direction from the camera to a Gaussian in the world, and the distance.
-fn direction(view: &View, mean: &[f32; 3]) -> ([f32; 3], f32) {
+pub(super) fn direction(view: &View, mean: &[f32; 3]) -> ([f32; 3], f32) {
     let d = Vector3::from(*mean) - view.center;
     let n = d.norm().max(1e-20);
     ((d / n).into(), n)
 }
 
 fn splat(view: &View, g: &Gaussians, i: usize, degree: usize) -> Option<Splat> {
-    let opacity = sigmoid(g.opacity_logits[i]);
+    let mut opacity = sigmoid(g.opacity_logits[i]);
     if !(opacity > MIN_ALPHA) {
         return None;
     }
     let geo = geometry(view, g, i)?;
+    if g.antialiased {
+        opacity *= geo.filter().0.sqrt();
+        if !(opacity > MIN_ALPHA) {
+            return None;
+        }
+    }
     let [a, _, c, e, f] = geo.image_cov;
     let [ca, cb, cc] = geo.conic;
     let r2 = 2.0 * (opacity / MIN_ALPHA).ln();
@@ -224,123 +239,13 @@ pub(super) fn visible(view: &View, g: &Gaussians, degree: usize) -> Vec<Splat> {
     order.par_iter().map(|key| seen[(key & 0xffff_ffff) as usize]).collect()
 }
 
-/// World-frame normal: the shortest axis, turned to the camera.
+/// Which axis is the shortest, the first of equals.
+pub(super) fn shortest(log_scales: &[f32; 3]) -> usize {
+    (0..3).fold(0, |a, k| if log_scales[k] < log_scales[a] { k } else { a })
+}
+
+/// Camera-frame normal: the shortest axis, turned to the camera.
 pub(super) fn normal(view: &View, g: &Gaussians, i: usize) -> [f32; 3] {
-    let s = g.log_scales[i];
-    let shortest = (0..3).fold(0, |a, k| if s[k] < s[a] { k } else { a });
-    let axis = rotation(&g.quats[i]).0.column(shortest).into_owned();
-    let towards = view.center - Vector3::from(g.means[i]);
-    (if axis.dot(&towards) < 0.0 { -axis } else { axis }).into()
-}
-
-/// Gradient of one Gaussian from the sums over its pixels.
-pub(super) fn backward(view: &View, g: &Gaussians, degree: usize, s: &Splat, sums: &PairGradient) -> Gradient {
-    let i = s.id as usize;
-    let Some(geo) = geometry(view, g, i) else { return Gradient::default() };
-    // alpha = opacity exp(-q / 2), so d/d opacity = -2 (d/dq) / opacity, and d opacity / d logit = o (1 - o).
-    let mut out = Gradient { opacity_logit: -2.0 * sums.q * (1.0 - s.opacity), ..Gradient::default() };
-    let by_center = [
-        -2.0 * (s.ca * sums.q1[0] + s.cb * sums.q1[1]) - s.slope[0] * sums.depth[0],
-        -2.0 * (s.cb * sums.q1[0] + s.cc * sums.q1[1]) - s.slope[1] * sums.depth[0],
-    ];
-    out.screen = (by_center[0] * by_center[0] + by_center[1] * by_center[1]).sqrt();
-    let mut by_p = Vector3::new(0.0, 0.0, sums.depth[0]);
-    for k in 0..2 {
-        by_p[k] += by_center[k] * view.f[k] / geo.p.z;
-        by_p.z -= by_center[k] * view.f[k] * geo.p[k] / (geo.p.z * geo.p.z);
-    }
-    let (by_cov, by_jacobian) = through_image_covariance(&geo, sums);
-    through_jacobian(view, &geo, &by_jacobian, &mut by_p);
-    let (by_rotation, by_log_scale) = through_covariance(view, &geo, &by_cov);
-    out.log_scale = by_log_scale;
-    out.quat = through_rotation(&g.quats[i], &by_rotation);
-    let by_mean = view.w.transpose() * by_p + through_color(view, g, i, degree, s, sums, &mut out);
-    out.mean = by_mean.into();
-    let flat = out.mean.iter().chain(&out.log_scale).chain(&out.quat).chain(out.sh.as_flattened());
-    if flat.chain([&out.opacity_logit]).all(|v| v.is_finite()) { out } else { Gradient::default() }
-}
-
-/// Gradients by the camera-frame covariance and by the Jacobian.
-fn through_image_covariance(geo: &Geometry, sums: &PairGradient) -> (Matrix3<f32>, Matrix3<f32>) {
-    let [_, _, _, e, f] = geo.image_cov;
-    let [ca, cb, cc] = geo.conic;
-    let [_, sx, sy] = sums.depth;
-    // slope = Q (e, f)
-    let (by_e, by_f) = (sx * ca + sy * cb, sx * cb + sy * cc);
-    let by_conic = [sums.q2[0] + sx * e, 2.0 * sums.q2[1] + sx * f + sy * e, sums.q2[2] + sy * f];
-    // Q = inverse of the image covariance: d = -Q G Q, G with half of the off-diagonal on either side.
-    let (g00, g01, g11) = (by_conic[0], by_conic[1] * 0.5, by_conic[2]);
-    let (m00, m01) = (g00 * ca + g01 * cb, g00 * cb + g01 * cc);
-    let (m10, m11) = (g01 * ca + g11 * cb, g01 * cb + g11 * cc);
-    let (h00, h01, h11) = (-(ca * m00 + cb * m10), -(ca * m01 + cb * m11), -(cb * m01 + cc * m11));
-    let n = Matrix3::new(h00, h01, by_e * 0.5, h01, h11, by_f * 0.5, by_e * 0.5, by_f * 0.5, 0.0);
-    (geo.jacobian.transpose() * n * geo.jacobian, n * geo.jacobian * geo.cov * 2.0)
-}
-
-/// Adds the gradient that reaches the camera-frame centre through the Jacobian.
-fn through_jacobian(view: &View, geo: &Geometry, by: &Matrix3<f32>, by_p: &mut Vector3<f32>) {
-    let z = geo.p.z;
-    for k in 0..2 {
-        let (f, t) = (view.f[k], geo.tangent[k]);
-        by_p.z += (by[(k, 2)] * f * t - by[(k, k)] * f) / (z * z);
-        if geo.free[k] {
-            let by_tangent = -by[(k, 2)] * f / z;
-            by_p[k] += by_tangent / z;
-            by_p.z -= by_tangent * t / z;
-        }
-    }
-}
-
-/// Gradients by the world rotation matrix and the log scales: `V = B B^T`, `B = axes * diag(scales)`.
-fn through_covariance(view: &View, geo: &Geometry, by: &Matrix3<f32>) -> (Matrix3<f32>, [f32; 3]) {
-    let mut by_axes = Matrix3::zeros();
-    let mut by_log_scale = [0.0; 3];
-    for k in 0..3 {
-        let by_half = by * geo.axes.column(k) * (2.0 * geo.scales[k]);
-        by_log_scale[k] = by_half.dot(&geo.axes.column(k)) * geo.scales[k];
-        by_axes.set_column(k, &(by_half * geo.scales[k]));
-    }
-    (view.w.transpose() * by_axes, by_log_scale)
-}
-
-/// Gradient by the quaternion as stored, through its normalisation.
-fn through_rotation(q: &[f32; 4], r: &Matrix3<f32>) -> [f32; 4] {
-    let n = rotation(q).1;
-    let [w, x, y, z] = q.map(|v| v / n);
-    let m = |i: usize, j: usize| r[(i, j)];
-    let by = [
-        2.0 * (x * (m(2, 1) - m(1, 2)) + y * (m(0, 2) - m(2, 0)) + z * (m(1, 0) - m(0, 1))),
-        2.0 * (y * (m(0, 1) + m(1, 0)) + z * (m(0, 2) + m(2, 0)) + w * (m(2, 1) - m(1, 2)))
-            - 4.0 * x * (m(1, 1) + m(2, 2)),
-        2.0 * (x * (m(0, 1) + m(1, 0)) + z * (m(1, 2) + m(2, 1)) + w * (m(0, 2) - m(2, 0)))
-            - 4.0 * y * (m(0, 0) + m(2, 2)),
-        2.0 * (x * (m(0, 2) + m(2, 0)) + y * (m(1, 2) + m(2, 1)) + w * (m(1, 0) - m(0, 1)))
-            - 4.0 * z * (m(0, 0) + m(1, 1)),
-    ];
-    let unit = [w, x, y, z];
-    let along: f32 = (0..4).map(|k| by[k] * unit[k]).sum();
-    std::array::from_fn(|k| (by[k] - along * unit[k]) / n)
-}
-
-/// Fills in the SH gradient and returns the gradient by the centre through the viewing direction.
-fn through_color(
-    view: &View,
-    g: &Gaussians,
-    i: usize,
-    degree: usize,
-    s: &Splat,
-    sums: &PairGradient,
-    out: &mut Gradient,
-) -> Vector3<f32> {
-    let by_rgb: [f32; 3] = std::array::from_fn(|c| if s.rgb[c] > 0.0 { sums.rgb[c] } else { 0.0 });
-    let (d, distance) = direction(view, &g.means[i]);
-    let (basis, slopes) = (sh::basis(degree, d), sh::basis_gradient(degree, d));
-    let mut by_d = Vector3::zeros();
-    for (k, coefficients) in g.sh_of(i).iter().enumerate() {
-        out.sh[k] = by_rgb.map(|v| v * basis[k]);
-        let along: f32 = (0..3).map(|c| by_rgb[c] * coefficients[c]).sum();
-        by_d += Vector3::from(slopes[k]) * along;
-    }
-    let d = Vector3::from(d);
-    (by_d - d * d.dot(&by_d)) / distance
+    let axis = view.w * rotation(&g.quats[i]).0.column(shortest(&g.log_scales[i]));
+    (if axis.dot(&view.camera_point(&g.means[i])) > 0.0 { -axis } else { axis }).into()
 }

@@ -1,7 +1,7 @@
 //! One tile of 16 x 16 pixels: blending front to back, and its derivative, eight pixels of a row at a time.
 
+use super::super::backend::Planes;
 use super::super::lanes::F8;
-use super::super::rasteriser::Planes;
 use super::project::Splat;
 
 /// Side of a tile in pixels.
@@ -19,6 +19,8 @@ pub(super) struct Tile {
     pub(super) transmittance: [F8; BLOCKS],
     pub(super) depth: [F8; BLOCKS],
     pub(super) median: [F8; BLOCKS],
+    /// Zero unless drawn.
+    pub(super) normal: [[F8; BLOCKS]; 3],
 }
 
 /// Sums over the pixels of a tile for one Gaussian. With `q` the quadratic form of the conic at offset (dx, dy) from
@@ -35,6 +37,8 @@ pub(super) struct PairGradient {
     pub(super) rgb: [f32; 3],
     /// w, w dx, w dy
     pub(super) depth: [f32; 3],
+    /// By the normal.
+    pub(super) normal: [f32; 3],
 }
 
 impl PairGradient {
@@ -47,6 +51,7 @@ impl PairGradient {
             self.q2[k] += o.q2[k];
             self.rgb[k] += o.rgb[k];
             self.depth[k] += o.depth[k];
+            self.normal[k] += o.normal[k];
         }
     }
 }
@@ -64,10 +69,16 @@ fn blocks(s: &Splat, x0: f32, y0: f32) -> (usize, usize, usize, usize) {
     (top, bottom, usize::from(mx - s.rx > 7.5), 1 + usize::from(mx + s.rx >= 8.5))
 }
 
-/// Blends a tile's list front to back.
-pub(super) fn forward(splats: &[Splat], list: &[u32], origin: (usize, usize)) -> Tile {
+/// Blends a tile's list front to back; `normals` belong to `splats` and are read where `N`.
+pub(super) fn forward<const N: bool>(
+    splats: &[Splat],
+    normals: &[[f32; 3]],
+    list: &[u32],
+    origin: (usize, usize),
+) -> Tile {
     let zero = [F8::ZERO; BLOCKS];
-    let mut tile = Tile { rgb: [zero; 3], transmittance: [F8::ONE; BLOCKS], depth: zero, median: zero };
+    let mut tile =
+        Tile { rgb: [zero; 3], transmittance: [F8::ONE; BLOCKS], depth: zero, median: zero, normal: [zero; 3] };
     let mut live = [F8::ONE; BLOCKS];
     let mut done = 0u32;
     let (x0, y0) = (origin.0 as f32, origin.1 as f32);
@@ -99,6 +110,11 @@ pub(super) fn forward(splats: &[Splat], list: &[u32], origin: (usize, usize)) ->
                 }
                 let z = dx.fma(F8::splat(s.slope[0]), F8::splat(s.slope[1].mul_add(dy, s.z)));
                 tile.depth[i] = w.fma(z, tile.depth[i]);
+                if N {
+                    for c in 0..3 {
+                        tile.normal[c][i] = w.fma(F8::splat(normals[id as usize][c]), tile.normal[c][i]);
+                    }
+                }
                 // The median is set once, where the transmittance falls through one half.
                 let through = F8::where_lt(next, F8::splat(0.5), z, F8::ZERO);
                 tile.median[i] = F8::where_lt(t, F8::splat(0.5), tile.median[i], through);
@@ -138,14 +154,15 @@ struct Pixels {
     by_rgb: [[F8; BLOCKS]; 3],
     by_alpha: [F8; BLOCKS],
     by_depth: [F8; BLOCKS],
+    by_normal: [[F8; BLOCKS]; 3],
     /// Sum over the Gaussians still ahead of weight times the gradient by that weight.
     rest: [F8; BLOCKS],
 }
 
 /// Reads a tile's gradients out of the planes; pixels beyond the image have none.
-fn load(planes: &Planes, by: &Planes, origin: (usize, usize)) -> Pixels {
+fn load<const N: bool>(planes: &Planes, by: &Planes, origin: (usize, usize)) -> Pixels {
     let zero = [F8::ZERO; BLOCKS];
-    let mut p = Pixels { by_rgb: [zero; 3], by_alpha: zero, by_depth: zero, rest: zero };
+    let mut p = Pixels { by_rgb: [zero; 3], by_alpha: zero, by_depth: zero, by_normal: [zero; 3], rest: zero };
     for y in 0..TILE.min(planes.height - origin.1) {
         for x in 0..TILE.min(planes.width - origin.0) {
             let (i, k) = (y * 2 + x / 8, x % 8);
@@ -154,6 +171,12 @@ fn load(planes: &Planes, by: &Planes, origin: (usize, usize)) -> Pixels {
             for c in 0..3 {
                 p.by_rgb[c][i].0[k] = by.rgb[c][at];
                 rest += by.rgb[c][at] * planes.rgb[c][at];
+            }
+            if N {
+                for c in 0..3 {
+                    p.by_normal[c][i].0[k] = by.normal[c][at];
+                    rest += by.normal[c][at] * planes.normal[c][at];
+                }
             }
             p.by_alpha[i].0[k] = by.alpha[at];
             p.by_depth[i].0[k] = by.depth[at];
@@ -165,21 +188,23 @@ fn load(planes: &Planes, by: &Planes, origin: (usize, usize)) -> Pixels {
 
 /// Gradients of a tile's pairs, front to back: by the opacity a of Gaussian i, `T v - rest / (1 - a)` with
 /// v the gradient by its weight (derived from C = sum of w v, w = a T, T' = T (1 - a)).
-pub(super) fn backward(
+pub(super) fn backward<const N: bool>(
     splats: &[Splat],
+    normals: &[[f32; 3]],
     list: &[u32],
     origin: (usize, usize),
     planes: &Planes,
     by: &Planes,
     out: &mut [PairGradient],
 ) {
-    let mut p = load(planes, by, origin);
+    let mut p = load::<N>(planes, by, origin);
     let mut transmittance = [F8::ONE; BLOCKS];
     let mut live = [F8::ONE; BLOCKS];
     let mut done = 0u32;
     let (x0, y0) = (origin.0 as f32, origin.1 as f32);
     for (&id, out) in list.iter().zip(out) {
         let s = &splats[id as usize];
+        let normal = if N { normals[id as usize] } else { [0.0; 3] };
         let (top, bottom, h0, h1) = blocks(s, x0, y0);
         let mut sums = Sums::new();
         for row in top..bottom {
@@ -203,7 +228,7 @@ pub(super) fn backward(
                     done |= u32::from(!F8::any_lt(F8::ZERO, live[i])) << i;
                 }
                 transmittance[i] = next;
-                sums.add(s, &mut p, i, (dx, dy), (raw, alpha, t));
+                sums.add::<N>(s, &normal, &mut p, i, (dx, dy), (raw, alpha, t));
             }
         }
         *out = sums.finish();
@@ -220,18 +245,27 @@ struct Sums {
     q2: [F8; 3],
     rgb: [F8; 3],
     depth: [F8; 3],
+    normal: [F8; 3],
 }
 
 impl Sums {
     #[inline(always)]
     fn new() -> Self {
         let zero = F8::ZERO;
-        Self { q: zero, q1: [zero; 2], q2: [zero; 3], rgb: [zero; 3], depth: [zero; 3] }
+        Self { q: zero, q1: [zero; 2], q2: [zero; 3], rgb: [zero; 3], depth: [zero; 3], normal: [zero; 3] }
     }
 
     /// Not inlined: kept in memory, the sums are what the compiler starts its vectors from (twice as fast).
     #[inline(never)]
-    fn add(&mut self, s: &Splat, p: &mut Pixels, i: usize, (dx, dy): (F8, f32), (raw, alpha, t): (F8, F8, F8)) {
+    fn add<const N: bool>(
+        &mut self,
+        s: &Splat,
+        normal: &[f32; 3],
+        p: &mut Pixels,
+        i: usize,
+        (dx, dy): (F8, f32),
+        (raw, alpha, t): (F8, F8, F8),
+    ) {
         let dy = F8::splat(dy);
         let w = alpha * t;
         let z = dx.fma(F8::splat(s.slope[0]), dy.fma(F8::splat(s.slope[1]), F8::splat(s.z)));
@@ -240,6 +274,13 @@ impl Sums {
             let g = p.by_rgb[c][i];
             v = g.fma(F8::splat(s.rgb[c]), v);
             self.rgb[c] = g.fma(w, self.rgb[c]);
+        }
+        if N {
+            for c in 0..3 {
+                let g = p.by_normal[c][i];
+                v = g.fma(F8::splat(normal[c]), v);
+                self.normal[c] = g.fma(w, self.normal[c]);
+            }
         }
         p.rest[i] -= w * v;
         let by_alpha = t * v - p.rest[i].div(F8::ONE - alpha);
@@ -267,6 +308,7 @@ impl Sums {
             q2: self.q2.map(F8::sum),
             rgb: self.rgb.map(F8::sum),
             depth: self.depth.map(F8::sum),
+            normal: self.normal.map(F8::sum),
         }
     }
 }

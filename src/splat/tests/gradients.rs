@@ -1,15 +1,17 @@
 //! Analytic gradients against central finite differences.
 
-use super::super::loss::{DepthTarget, Weights, loss, ssim};
-use super::super::{Cpu, Gradient, Planes, Rasteriser};
-use super::{looking, random_gaussians};
+use super::super::loss::{DepthTarget, ImageWeights, Target, image_loss, no_gradient, ssim};
+use super::super::{Backend as _, CameraGradient, Gradient, Planes};
+use super::{cpu, draw, looking, random_gaussians, shot};
 use crate::scene::{Camera, Gaussians, Intrinsics, sh_coefficients};
+use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
 fn weights(width: usize, height: usize, rng: &mut fastrand::Rng) -> Planes {
-    let mut by = Planes::zeros(width, height);
+    let mut by = Planes::zeros(width, height, true);
     let mut plane = |p: &mut Vec<f32>, scale: f32| p.iter_mut().for_each(|v| *v = (rng.f32() - 0.3) * scale);
     for c in 0..3 {
         plane(&mut by.rgb[c], 1.0);
+        plane(&mut by.normal[c], 0.5);
     }
     plane(&mut by.alpha, 1.0);
     plane(&mut by.depth, 0.3);
@@ -18,7 +20,8 @@ fn weights(width: usize, height: usize, rng: &mut fastrand::Rng) -> Planes {
 
 fn weighted(p: &Planes, by: &Planes) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    (0..3).map(|c| dot(&p.rgb[c], &by.rgb[c])).sum::<f64>() + dot(&p.alpha, &by.alpha) + dot(&p.depth, &by.depth)
+    let colors = (0..3).map(|c| dot(&p.rgb[c], &by.rgb[c]) + dot(&p.normal[c], &by.normal[c]));
+    colors.sum::<f64>() + dot(&p.alpha, &by.alpha) + dot(&p.depth, &by.depth)
 }
 
 /// Every parameter of a Gaussian as (name, way to it, analytic gradient).
@@ -48,15 +51,17 @@ fn check(mut g: Gaussians, camera: &Camera) {
     let mut rng = fastrand::Rng::with_seed(3);
     let (w, h) = (camera.intrinsics.width as usize, camera.intrinsics.height as usize);
     let by = weights(w, h, &mut rng);
-    let (planes, pass) = Cpu.forward(&g, 3, camera);
-    let gradients = Cpu.backward(&g, &pass, &planes, &by);
+    let mut backend = cpu(&g);
+    backend.forward(0, &shot(camera)).unwrap();
+    let by_camera = backend.backward(0, &by).unwrap();
+    let gradients = backend.gradients().unwrap();
     assert!(!gradients.is_empty());
     for (id, gradient) in gradients {
         for (name, at, analytic) in parameters(id as usize, g.sh_degree, &gradient) {
             let value = *at(&mut g);
             let mut moved = |d: f32| {
                 *at(&mut g) = value + d;
-                let (p, _) = Cpu.forward(&g, 3, camera);
+                let p = draw(&g, camera);
                 let step = f64::from(*at(&mut g)) - f64::from(value);
                 *at(&mut g) = value;
                 (weighted(&p, &by), step)
@@ -66,6 +71,24 @@ fn check(mut g: Gaussians, camera: &Camera) {
             let tolerance = 0.01 * numeric.abs().max(analytic.abs()) + 0.05;
             assert!((numeric - analytic).abs() < tolerance, "{name}: analytic {analytic}, numeric {numeric}");
         }
+    }
+    check_camera(&g, camera, &by, &by_camera);
+}
+
+fn check_camera(g: &Gaussians, camera: &Camera, by: &Planes, analytic: &CameraGradient) {
+    for k in 0..6 {
+        let moved = |d: f64| {
+            let axis = |j: usize| if j == k { d } else { 0.0 };
+            let step = Isometry3::from_parts(
+                Translation3::new(axis(0), axis(1), axis(2)),
+                UnitQuaternion::from_scaled_axis(Vector3::new(axis(3), axis(4), axis(5))),
+            );
+            weighted(&draw(g, &Camera { c2w: camera.c2w * step, ..*camera }), by)
+        };
+        let numeric = ((moved(2e-3) - moved(-2e-3)) / 4e-3) as f32;
+        let analytic = if k < 3 { analytic.translation[k] } else { analytic.rotation[k - 3] };
+        let tolerance = 0.01 * numeric.abs().max(analytic.abs()) + 0.3;
+        assert!((numeric - analytic).abs() < tolerance, "camera {k}: analytic {analytic}, numeric {numeric}");
     }
 }
 
@@ -85,10 +108,49 @@ fn every_parameter_of_a_turned_off_centre_view() {
     g.opacity_logits.extend(behind.opacity_logits);
     g.sh.extend(behind.sh);
     let camera = looking([3.0, -3.0, 2.0], [0.1, 0.0, -0.1], off_centre());
-    let (planes, pass) = Cpu.forward(&g, 3, &camera);
-    let ids: Vec<u32> = Cpu.backward(&g, &pass, &planes, &planes).iter().map(|(id, _)| *id).collect();
+    let mut backend = cpu(&g);
+    let planes = backend.forward(0, &shot(&camera)).unwrap();
+    backend.backward(0, &planes).unwrap();
+    let ids: Vec<u32> = backend.gradients().unwrap().iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, [0, 1, 2, 3]);
     check(g, &camera);
+}
+
+#[test]
+fn with_the_filter_of_mip_splatting() {
+    let mut g = random_gaussians(3, 2, 0.25, 1.3, &mut fastrand::Rng::with_seed(21));
+    g.antialiased = true;
+    check(g.clone(), &looking([3.0, -3.0, 2.0], [0.1, 0.0, -0.1], off_centre()));
+    // Where the blur of a pixel counts: Gaussians about as large as one.
+    let intrinsics = Intrinsics { width: 5, height: 4, fx: 1.2, fy: 1.1, cx: 2.2, cy: 2.1 };
+    g.log_scales.iter_mut().flatten().for_each(|s| *s += 0.5);
+    check(g, &looking([3.0, -3.0, 2.0], [0.1, 0.0, -0.1], intrinsics));
+}
+
+#[test]
+fn gradients_of_two_views_add_up() {
+    let g = random_gaussians(5, 1, 0.3, 0.3, &mut fastrand::Rng::with_seed(2));
+    let cameras = [[3.0, -3.0, 2.0], [-2.0, -3.0, 1.0]].map(|eye| looking(eye, [0.0; 3], off_centre()));
+    let by = weights(27, 21, &mut fastrand::Rng::with_seed(5));
+    let alone = cameras.map(|c| {
+        let mut backend = cpu(&g);
+        backend.forward(1, &shot(&c)).unwrap();
+        backend.backward(1, &by).unwrap();
+        backend.gradients().unwrap()
+    });
+    let mut both = cpu(&g);
+    for (slot, c) in cameras.iter().enumerate() {
+        both.forward(slot, &shot(c)).unwrap();
+    }
+    for slot in 0..2 {
+        both.backward(slot, &by).unwrap();
+    }
+    let sum = both.gradients().unwrap();
+    assert_eq!(sum.len(), 5);
+    for (id, gradient) in sum {
+        let one = |k: usize| alone[k].iter().find(|e| e.0 == id).map_or(0.0, |e| e.1.mean[0]);
+        assert!((gradient.mean[0] - one(0) - one(1)).abs() < 1e-4, "{id}");
+    }
 }
 
 #[test]
@@ -136,14 +198,23 @@ fn ssim_of_equal_images_is_one_and_its_gradient_is_right() {
 fn loss_gradient_of_colour_alpha_and_depth() {
     let (w, h) = (16, 12);
     let mut rng = fastrand::Rng::with_seed(4);
-    let mut p = Planes::zeros(w, h);
-    let target = [0, 1, 2].map(|_| noise(w * h, &mut rng));
+    let mut p = Planes::zeros(w, h, false);
+    let mut target = Target { rgb: [0, 1, 2].map(|_| noise(w * h, &mut rng)), ..Target::default() };
     p.rgb = [0, 1, 2].map(|_| noise(w * h, &mut rng));
     p.alpha = noise(w * h, &mut rng);
     p.depth = noise(w * h, &mut rng);
-    let depth = DepthTarget { depth: vec![1.5; w * h], confidence: noise(w * h, &mut rng) };
-    let weights = Weights { ssim: 0.2, depth: 0.7, depth_unit: 2.0 };
-    let by = loss(&p, &target, Some(&depth), &weights).1;
+    target.depth = Some(DepthTarget { depth: vec![1.5; w * h], confidence: noise(w * h, &mut rng) });
+    target.alpha = Some(noise(w * h, &mut rng));
+    let mut mask = vec![1.0; w * h];
+    mask[..33].fill(0.0);
+    target.mask = Some(mask);
+    let weights = ImageWeights { ssim: 0.2, alpha: 0.3, depth: 0.7, depth_unit: 2.0 };
+    let loss = |p: &Planes| {
+        let mut by = no_gradient(p);
+        (image_loss(&p.rgb, p, &target, &weights, &mut by), by)
+    };
+    let by = loss(&p).1;
+    assert!(by.rgb.iter().all(|plane| plane[..33].iter().all(|g| *g == 0.0)), "masked pixels pull at nothing");
     for i in (0..w * h).step_by(11) {
         for (name, at, analytic) in [
             ("green", (|p| &mut p.rgb[1]) as fn(&mut Planes) -> &mut Vec<f32>, by.rgb[1][i]),
@@ -153,7 +224,7 @@ fn loss_gradient_of_colour_alpha_and_depth() {
             let value = at(&mut p)[i];
             let mut moved = |v: f32| {
                 at(&mut p)[i] = v;
-                let l = loss(&p, &target, Some(&depth), &weights).0;
+                let l = loss(&p).0;
                 at(&mut p)[i] = value;
                 l
             };

@@ -3,8 +3,10 @@
 mod files;
 mod gradients;
 mod reference;
+mod surface;
 mod training;
 
+use super::{Backend as _, Cpu, Parameters, Planes, Shot};
 use crate::scene::{Camera, Gaussians, Intrinsics, sh_coefficients};
 use nalgebra::{Isometry3, Point3, Vector3};
 
@@ -15,6 +17,22 @@ fn looking(eye: [f64; 3], target: [f64; 3], intrinsics: Intrinsics) -> Camera {
     let x = z.cross(&Vector3::z()).normalize();
     let r = nalgebra::Rotation3::from_basis_unchecked(&[x, z.cross(&x), z]);
     Camera { intrinsics, c2w: Isometry3::from_parts(eye.coords.into(), r.into()) }
+}
+
+/// A view with everything drawn.
+fn shot(camera: &Camera) -> Shot {
+    Shot { camera: *camera, near: 0.01, degree: 3, normals: true }
+}
+
+/// The CPU with these Gaussians loaded.
+fn cpu(g: &Gaussians) -> Cpu {
+    let mut cpu = Cpu::new();
+    cpu.load(Parameters::new(g.clone())).unwrap();
+    cpu
+}
+
+fn draw(g: &Gaussians, camera: &Camera) -> Planes {
+    cpu(g).forward(0, &shot(camera)).unwrap()
 }
 
 /// Random Gaussians about the origin within `spread`, of standard deviations about `size`, with bright colours.

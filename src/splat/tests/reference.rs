@@ -1,7 +1,7 @@
 //! The forward pass against closed forms and against another program's renders.
 
-use super::super::{Cpu, Rasteriser, render};
-use super::{looking, random_gaussians};
+use super::super::{Backend as _, render};
+use super::{cpu, draw, looking, random_gaussians, shot};
 use crate::scene::{Camera, Gaussians, Intrinsics};
 use nalgebra::Isometry3;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn agrees_with_brush() {
         };
         let intrinsics = Intrinsics { width: 123, height: 82, fx: 61.5, fy: 61.5, cx: 61.5, cy: 41.0 };
         let camera = Camera { intrinsics, c2w: Isometry3::translation(0.123, 0.456, -8.0) };
-        let (p, _) = Cpu.forward(&g, 3, &camera);
+        let p = draw(&g, &camera);
         let expected: &[[f32; 4]] = t["out_img"].as_chunks().0;
         let mut worst = 0f32;
         for (i, e) in expected.iter().enumerate() {
@@ -62,11 +62,18 @@ fn a_ball_is_what_the_formula_says() {
     let intrinsics = Intrinsics { width: 40, height: 30, fx: 50.0, fy: 50.0, cx: 20.0, cy: 15.0 };
     let r = render(&g, &looking([0.0, -4.0, 0.0], [0.0; 3], intrinsics));
     let variance = (50.0 * s / 4.0).powi(2) + 0.3;
+    // With the filter of Mip-Splatting the blur takes as much opacity as it adds area.
+    let mut filtered = g.clone();
+    filtered.antialiased = true;
+    let thin = render(&filtered, &looking([0.0, -4.0, 0.0], [0.0; 3], intrinsics));
+    let factor = (variance - 0.3) / variance;
     for (x, y) in [(20, 15), (24, 13), (12, 20), (39, 29)] {
         let d2 = (x as f32 + 0.5 - 20.0).powi(2) + (y as f32 + 0.5 - 15.0).powi(2);
         let alpha = opacity * (-0.5 * d2 / variance).exp();
         let expected = if alpha < 1.0 / 255.0 { 0.0 } else { alpha };
         assert!((r.alpha[y * 40 + x] - expected).abs() < 1e-5, "{x} {y}: {} {expected}", r.alpha[y * 40 + x]);
+        let expected = if factor * alpha < 1.0 / 255.0 { 0.0 } else { factor * alpha };
+        assert!((thin.alpha[y * 40 + x] - expected).abs() < 1e-5, "{x} {y}: {} {expected}", thin.alpha[y * 40 + x]);
     }
     let i = 15 * 40 + 20;
     assert!((r.depth[i] - 4.0).abs() < 0.01, "{}", r.depth[i]);
@@ -112,11 +119,17 @@ fn nothing_to_see_and_nonsense_are_survived() {
         bad.sh[(40 + i) * 16 + i][i % 3] = v;
     }
     bad.quats[50] = [0.0; 4];
-    let (planes, pass) = Cpu.forward(&bad, 3, &camera);
-    let all = planes.rgb.iter().flatten().chain(&planes.alpha).chain(&planes.depth).chain(&planes.median);
-    assert!(all.clone().all(|v| v.is_finite()) && planes.alpha.iter().any(|a| *a > 0.1));
-    for (_, g) in Cpu.backward(&bad, &pass, &planes, &planes) {
-        assert!(g.mean.iter().chain(&g.log_scale).chain(&g.quat).all(|v| v.is_finite()));
+    for antialiased in [false, true] {
+        bad.antialiased = antialiased;
+        let mut backend = cpu(&bad);
+        let planes = backend.forward(0, &shot(&camera)).unwrap();
+        let all = planes.rgb.iter().chain(&planes.normal).flatten().chain(&planes.alpha).chain(&planes.depth);
+        assert!(all.chain(&planes.median).all(|v| v.is_finite()) && planes.alpha.iter().any(|a| *a > 0.1));
+        let by_camera = backend.backward(0, &planes).unwrap();
+        assert!(by_camera.translation.iter().chain(&by_camera.rotation).all(|v| v.is_finite()));
+        for (_, g) in backend.gradients().unwrap() {
+            assert!(g.mean.iter().chain(&g.log_scale).chain(&g.quat).all(|v| v.is_finite()));
+        }
     }
     let r = render(&bad, &camera);
     assert!(r.normal.iter().flatten().chain(&r.depth).all(|v| v.is_finite()));

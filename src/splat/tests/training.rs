@@ -1,6 +1,9 @@
 //! Training end to end on a tiny scene.
 
-use super::super::{Level, TrainOptions, TrainView, Trainer, psnr, render, seed, spacing_of};
+use super::super::{
+    Backend, BackendError, CameraGradient, Checkpoint, Cpu, Gradient, Level, Parameters, Planes, Shot, TrainOptions,
+    TrainView, Trainer, Update, psnr, render, seed, spacing_of,
+};
 use super::{looking, random_gaussians};
 use crate::scene::{Camera, DepthMap, Gaussians, Intrinsics};
 use image::RgbImage;
@@ -36,6 +39,8 @@ impl Scene {
                 image: &self.images[i],
                 camera: self.cameras[i],
                 depth: Some((&self.depths[i], &self.confidence)),
+                mask: None,
+                alpha: None,
                 held_out: i % 8 == 4,
             })
             .collect()
@@ -67,7 +72,7 @@ fn options(steps: usize) -> TrainOptions {
 #[test]
 fn raises_psnr_of_views_it_never_saw() {
     let s = scene();
-    let mut trainer = Trainer::new(&s.views(), s.init(), options(200));
+    let mut trainer = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), options(200));
     let before = trainer.psnr_held_out().unwrap();
     let first = trainer.step();
     assert_eq!(first.step, 1);
@@ -75,6 +80,7 @@ fn raises_psnr_of_views_it_never_saw() {
         assert!(trainer.step().loss.is_finite());
     }
     let (after, train) = (trainer.psnr_held_out().unwrap(), trainer.psnr_train().unwrap());
+    assert!(trainer.scores().iter().all(Option::is_some) && trainer.loss() > 0.0);
     println!("held out {before} -> {after} dB, training views {train} dB, {} Gaussians", trainer.gaussians().len());
     assert!(after > before + 5.0 && train > 22.0, "{before} -> {after}, {train}");
     let g = trainer.gaussians();
@@ -89,7 +95,7 @@ fn same_bytes_on_any_number_of_threads() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mut trainer = Trainer::new(&s.views(), s.init(), options(50));
+            let mut trainer = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), options(50));
             let losses: Vec<f32> = std::iter::from_fn(|| (!trainer.finished()).then(|| trainer.step().loss)).collect();
             (losses, trainer.gaussians())
         })
@@ -104,15 +110,16 @@ fn same_bytes_on_any_number_of_threads() {
 #[test]
 fn nothing_to_train_on_is_finished_at_once() {
     let s = scene();
-    let mut empty = Trainer::new(&s.views(), Gaussians::default(), options(10));
+    let mut empty = Trainer::new(Box::new(Cpu::new()), &s.views(), Gaussians::default(), options(10));
     assert!(empty.finished());
     empty.step();
-    assert!(Trainer::new(&[], s.init(), options(10)).finished());
-    assert_eq!(Trainer::new(&[], s.init(), options(10)).psnr_held_out(), None);
+    assert!(Trainer::new(Box::new(Cpu::new()), &[], s.init(), options(10)).finished());
+    assert_eq!(Trainer::new(Box::new(Cpu::new()), &[], s.init(), options(10)).psnr_held_out(), None);
     // An empty photo, and a degree beyond the highest, are survived as well.
     let void = RgbImage::new(0, 0);
-    let view = TrainView { image: &void, camera: s.cameras[0], depth: None, held_out: false };
-    let mut trainer = Trainer::new(&[view], s.init(), TrainOptions { sh_degree: 7, ..options(10) });
+    let view = TrainView { image: &void, camera: s.cameras[0], depth: None, mask: None, alpha: None, held_out: false };
+    let mut trainer =
+        Trainer::new(Box::new(Cpu::new()), &[view], s.init(), TrainOptions { sh_degree: 7, ..options(10) });
     while !trainer.finished() {
         trainer.step();
     }
@@ -122,7 +129,7 @@ fn nothing_to_train_on_is_finished_at_once() {
     odd.means.iter_mut().for_each(|m| m[2] += 100.0);
     odd.means[0][0] = f32::NAN;
     odd.log_scales[1][0] = f32::INFINITY;
-    let mut trainer = Trainer::new(&s.views(), odd, options(25));
+    let mut trainer = Trainer::new(Box::new(Cpu::new()), &s.views(), odd, options(25));
     while !trainer.finished() {
         assert!(trainer.step().loss.is_finite());
     }
@@ -146,4 +153,186 @@ fn seeds_lie_flat_on_their_points() {
         assert!(g.log_scales[i][2] < g.log_scales[i][0] - 1.0);
     }
     assert_eq!(g.log_scales[3][0], g.log_scales[3][2]);
+}
+
+/// A device that is lost at its `left`th drawing, and is the CPU until then.
+struct Fragile {
+    cpu: Cpu,
+    left: usize,
+}
+
+impl Backend for Fragile {
+    fn name(&self) -> String {
+        "fragile".into()
+    }
+    fn load(&mut self, parameters: Parameters) -> Result<(), BackendError> {
+        self.cpu.load(parameters)
+    }
+    fn read(&mut self) -> Result<Parameters, BackendError> {
+        if self.left == 0 { Err(BackendError::Lost("unplugged".into())) } else { self.cpu.read() }
+    }
+    fn gaussians(&mut self) -> Result<Gaussians, BackendError> {
+        self.read().map(|p| p.gaussians)
+    }
+    fn can_be_lost(&self) -> bool {
+        true
+    }
+    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Planes, BackendError> {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 { Err(BackendError::Lost("unplugged".into())) } else { self.cpu.forward(slot, shot) }
+    }
+    fn backward(&mut self, slot: usize, by: &Planes) -> Result<CameraGradient, BackendError> {
+        self.cpu.backward(slot, by)
+    }
+    fn gradients(&mut self) -> Result<Vec<(u32, Gradient)>, BackendError> {
+        self.cpu.gradients()
+    }
+    fn update(&mut self, update: &Update) -> Result<(), BackendError> {
+        self.cpu.update(update)
+    }
+}
+
+/// Trains to the end; the Gaussians, and the warnings.
+fn trained(mut trainer: Trainer) -> (Gaussians, Vec<String>) {
+    while !trainer.finished() {
+        trainer.step();
+    }
+    (trainer.gaussians(), trainer.take_warnings())
+}
+
+#[test]
+fn a_lost_device_loses_no_step() {
+    let s = scene();
+    let whole = trained(Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), options(60)));
+    assert!(whole.1.is_empty());
+    for left in [1, 2, 30, 57, 75] {
+        let fragile = Fragile { cpu: Cpu::new(), left };
+        let (gaussians, warnings) = trained(Trainer::new(Box::new(fragile), &s.views(), s.init(), options(60)));
+        assert_eq!(gaussians, whole.0, "lost at drawing {left}");
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("unplugged") && warnings[0].contains("CPU"),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn goes_on_from_a_checkpoint_to_the_same_bytes() {
+    let s = scene();
+    let mut o = options(60);
+    o.exposure_from = 0.2;
+    o.poses.refine = true;
+    let whole = trained(Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), o.clone())).0;
+    let mut first = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), o);
+    for _ in 0..37 {
+        first.step();
+    }
+    let bytes = first.checkpoint().encode("scene");
+    drop(first);
+    let checkpoint = Checkpoint::decode(&bytes, "scene").unwrap();
+    assert_eq!(checkpoint.step(), 37);
+    let second = Trainer::resume(Box::new(Cpu::new()), &s.views(), checkpoint.clone()).unwrap();
+    assert_eq!(trained(second).0, whole);
+    assert!(Trainer::resume(Box::new(Cpu::new()), &s.views()[1..], checkpoint).is_none());
+    assert!(Checkpoint::decode(&bytes, "another").is_none());
+    for cut in [0, 3, 20, 200, bytes.len() - 1] {
+        assert!(Checkpoint::decode(&bytes[..cut], "scene").is_none());
+    }
+    for at in [2, 10, 40, bytes.len() / 2, bytes.len() - 5] {
+        let mut torn = bytes.clone();
+        torn[at] ^= 4;
+        assert!(Checkpoint::decode(&torn, "scene").is_none(), "{at}");
+    }
+}
+
+#[test]
+fn stops_when_held_out_psnr_no_longer_rises() {
+    let s = scene();
+    let mut o = options(400);
+    // Nothing can get better where nothing moves.
+    o.rates = super::super::Rates {
+        position: 0.0,
+        position_end: 0.0,
+        scale: 0.0,
+        rotation: 0.0,
+        opacity: 0.0,
+        color: 0.0,
+        color_rest: 0.0,
+        end: 1.0,
+    };
+    o.densify_every = 0;
+    let mut trainer = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), o.clone());
+    while !trainer.finished() {
+        trainer.step();
+    }
+    assert!(trainer.stopped_early());
+    // Never before the last resolution has had its chance.
+    assert!(trainer.done() >= 160 && trainer.done() <= 260, "{}", trainer.done());
+    o.patience = 0;
+    let mut trainer = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), TrainOptions { steps: 100, ..o });
+    while !trainer.finished() {
+        trainer.step();
+    }
+    assert_eq!((trainer.done(), trainer.stopped_early()), (100, false));
+}
+
+#[test]
+fn exposures_and_cameras_are_found() {
+    let mut s = scene();
+    let truth = s.cameras.clone();
+    // Two photos brighter than the others, one camera put down a little aside.
+    for i in [2, 6] {
+        s.images[i].iter_mut().for_each(|v| *v = (f32::from(*v) * 1.25).min(255.0) as u8);
+    }
+    s.cameras[3].c2w = s.cameras[3].c2w * nalgebra::Isometry3::translation(0.06, 0.0, 0.0);
+    let mut o = options(400);
+    o.patience = 0;
+    let plain = {
+        let mut t = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), o.clone());
+        while !t.finished() {
+            t.step();
+        }
+        t.psnr_train().unwrap()
+    };
+    (o.exposure_from, o.exposure_rate) = (0.1, 1e-2);
+    o.poses = super::super::PoseOptions { refine: true, from: 0.1, translation: 1e-3, rotation: 1e-4 };
+    let mut t = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), o);
+    while !t.finished() {
+        t.step();
+    }
+    let found = t.psnr_train().unwrap();
+    assert!(found > plain + 0.5, "{plain} -> {found} dB");
+    let off = |c: &Camera| (c.center() - truth[3].center()).norm();
+    let (before, after) = (off(&s.cameras[3]), off(&t.cameras()[3]));
+    assert!(after < 0.6 * before, "camera 3 is off by {before} before, {after} after");
+}
+
+#[test]
+fn masked_pixels_and_transparency() {
+    let s = scene();
+    // Rubbish in one corner of every photo is not learned where it is masked.
+    let mut images = s.images.clone();
+    let mut mask = image::GrayImage::from_pixel(56, 40, image::Luma([255]));
+    for y in 0..16 {
+        for x in 0..20 {
+            images.iter_mut().for_each(|i| i.put_pixel(x, y, image::Rgb([255, 0, 255])));
+            mask.put_pixel(x, y, image::Luma([0]));
+        }
+    }
+    let run = |masked: bool| {
+        let views: Vec<TrainView> =
+            (0..9).map(|i| TrainView { image: &images[i], mask: masked.then_some(&mask), ..s.views()[i] }).collect();
+        let g = trained(Trainer::new(Box::new(Cpu::new()), &views, s.init(), options(150))).0;
+        psnr(&render(&g, &s.cameras[0]).rgb, &render(&s.truth, &s.cameras[0]).rgb)
+    };
+    let (with, without) = (run(true), run(false));
+    assert!(with > without + 2.0, "{without} dB with rubbish, {with} dB masked");
+    // What is transparent in the photos is empty in the splats.
+    let empty = image::GrayImage::from_pixel(56, 40, image::Luma([0]));
+    let views: Vec<TrainView> =
+        (0..9).map(|i| TrainView { alpha: Some(&empty), depth: None, ..s.views()[i] }).collect();
+    let o = TrainOptions { alpha_weight: 1.0, ..options(120) };
+    let g = trained(Trainer::new(Box::new(Cpu::new()), &views, s.init(), o)).0;
+    let left = if g.is_empty() { 0.0 } else { render(&g, &s.cameras[0]).alpha.iter().sum::<f32>() / (56.0 * 40.0) };
+    assert!(left < 0.05, "{left}");
 }

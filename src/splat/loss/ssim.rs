@@ -1,91 +1,11 @@
-//! The loss of a rendered view and its gradient: L1, structural dissimilarity (Wang et al. 2004), depth.
+//! Structural similarity (Wang et al. 2004) and its gradient.
 
-use super::rasteriser::Planes;
 use rayon::prelude::*;
 
-/// Half width of the window of SSIM; 11 x 11, standard deviation 1.5.
+/// Half width of the window; 11 x 11, standard deviation 1.5.
 const RADIUS: usize = 5;
 const C1: f32 = 0.01 * 0.01;
 const C2: f32 = 0.03 * 0.03;
-
-/// Weights of the terms.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Weights {
-    /// Share of 1 - SSIM; the rest is L1.
-    pub(super) ssim: f32,
-    /// Weight of the depth term.
-    pub(super) depth: f32,
-    /// Scene units that count as one in the depth term.
-    pub(super) depth_unit: f32,
-}
-
-/// Target depth of a view, row-major; confidence 0 where unknown.
-#[derive(Clone, Debug)]
-pub(super) struct DepthTarget {
-    pub(super) depth: Vec<f32>,
-    pub(super) confidence: Vec<f32>,
-}
-
-/// Loss of `planes` against `target` (planar, 0..1), and its gradient by the planes.
-pub(super) fn loss(planes: &Planes, target: &[Vec<f32>; 3], depth: Option<&DepthTarget>, w: &Weights) -> (f64, Planes) {
-    let (width, height) = (planes.width, planes.height);
-    let n = (3 * width * height).max(1) as f32;
-    let mut by = Planes { width, height, ..Planes::default() };
-    let mut total = 0.0;
-    for c in 0..3 {
-        let (similarity, mut gradient) = ssim(&planes.rgb[c], &target[c], width);
-        total += f64::from(w.ssim) * (1.0 / 3.0 - similarity / f64::from(n));
-        let (ssim_scale, l1_scale) = (-w.ssim / n, (1.0 - w.ssim) / n);
-        let sums: Vec<f64> = gradient
-            .par_chunks_mut(width.max(1))
-            .zip(planes.rgb[c].par_chunks(width.max(1)).zip(target[c].par_chunks(width.max(1))))
-            .map(|(g, (x, y))| {
-                let mut sum = 0.0;
-                for i in 0..g.len() {
-                    let d = x[i] - y[i];
-                    sum += f64::from(d.abs());
-                    let sign = if d > 0.0 {
-                        1.0
-                    } else if d < 0.0 {
-                        -1.0
-                    } else {
-                        0.0
-                    };
-                    g[i] = g[i].mul_add(ssim_scale, sign * l1_scale);
-                }
-                sum
-            })
-            .collect();
-        total += f64::from(l1_scale) * sums.iter().sum::<f64>();
-        by.rgb[c] = gradient;
-    }
-    by.alpha = vec![0.0; width * height];
-    by.depth = vec![0.0; width * height];
-    if let Some(target) = depth {
-        total += depth_loss(planes, target, w, &mut by);
-    }
-    (total, by)
-}
-
-/// Mean absolute difference of the normalised depth to the target's, by confidence, where the view is fairly opaque.
-fn depth_loss(planes: &Planes, target: &DepthTarget, w: &Weights, by: &mut Planes) -> f64 {
-    let known = target.confidence.iter().filter(|c| **c > 0.0).count().max(1);
-    let scale = w.depth / (known as f32 * w.depth_unit);
-    let mut sum = 0.0;
-    for i in 0..target.depth.len() {
-        let (c, alpha) = (target.confidence[i], planes.alpha[i]);
-        if !(c > 0.0 && alpha > 0.3) {
-            continue;
-        }
-        let d = planes.depth[i] / alpha;
-        let e = d - target.depth[i];
-        sum += f64::from(c * e.abs());
-        let g = scale * c * if e > 0.0 { 1.0 } else { -1.0 };
-        by.depth[i] = g / alpha;
-        by.alpha[i] = -g * d / alpha;
-    }
-    sum * f64::from(scale)
-}
 
 /// Weights of the separable Gaussian window.
 fn window() -> [f32; 2 * RADIUS + 1] {
@@ -95,7 +15,7 @@ fn window() -> [f32; 2 * RADIUS + 1] {
 }
 
 /// Sum of the SSIM map of two planes (zero padding) and its gradient by `x`.
-pub(super) fn ssim(x: &[f32], y: &[f32], width: usize) -> (f64, Vec<f32>) {
+pub(in crate::splat) fn ssim(x: &[f32], y: &[f32], width: usize) -> (f64, Vec<f32>) {
     if width == 0 || x.is_empty() {
         return (0.0, Vec::new());
     }

@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
         if !goes_on(Stage::Splats) {
             return Ok(());
         }
-        let gaussians = stages::splats(&mut self, &capture, &geometry)?;
+        let (gaussians, geometry) = stages::splats(&mut self, &capture, &geometry)?;
         if !goes_on(Stage::Mesh) {
             return Ok(());
         }

@@ -189,6 +189,11 @@ impl SceneFolder {
         Self { root: self.root.join("cache") }
     }
 
+    /// `cache/untrained/`: the same layout, for the cameras as they were where training has moved them since.
+    pub fn untrained(&self) -> Self {
+        Self { root: self.root.join("cache/untrained") }
+    }
+
     /// Reads `scene.json`.
     pub fn read_meta(&self) -> Result<SceneMeta, FolderError> {
         Self::open(&self.root)?;

@@ -6,10 +6,10 @@ use super::soft::{self, Image};
 use crate::app::look::{Look, Mode};
 use crate::scene::Camera;
 use arc_swap::ArcSwapOption;
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use rayon::prelude::*;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A view of a cloud.
 #[derive(Clone)]
@@ -87,6 +87,8 @@ impl Ready {
 pub(in crate::app) struct Sorter {
     jobs: Sender<(View, bool)>,
     latest: Arc<ArcSwapOption<Ready>>,
+    /// Rings after each result.
+    bell: Receiver<()>,
 }
 
 impl Sorter {
@@ -94,6 +96,7 @@ impl Sorter {
     pub(in crate::app) fn new(wake: impl Fn() + Send + 'static) -> Self {
         let (jobs, asked) = crossbeam_channel::unbounded::<(View, bool)>();
         let latest: Arc<ArcSwapOption<Ready>> = Arc::new(ArcSwapOption::empty());
+        let (ring, bell) = crossbeam_channel::bounded(1);
         let out = Arc::clone(&latest);
         std::thread::spawn(move || {
             let mut pace = soft::Pace::default();
@@ -104,16 +107,23 @@ impl Sorter {
                 let (view, draw) = job;
                 let ready = answer(view, draw, out.load_full().as_deref(), &mut pace);
                 out.store(Some(Arc::new(ready)));
+                let _ = ring.try_send(());
                 wake();
             }
         });
-        Self { jobs, latest }
+        Self { jobs, latest, bell }
     }
 
     /// Asks for a view; with `draw` the CPU also draws it.
     pub(in crate::app) fn ask(&self, view: View, draw: bool) {
+        let _ = self.bell.try_recv();
         // The thread lives as long as this sender.
         let _ = self.jobs.send((view, draw));
+    }
+
+    /// Waits for a result to come, but not for longer than this.
+    pub(in crate::app) fn wait(&self, at_most: Duration) {
+        let _ = self.bell.recv_timeout(at_most);
     }
 
     /// The latest result.

@@ -117,7 +117,7 @@ impl ComparePanel {
         if is_error {
             let percent = |x: f32| format!("{:.0} %", 100.0 * x);
             let ends = [percent(0.0), format!("{} or more", percent(compare::WORST))];
-            legend::draw(ui, seen, "Mean difference of the colours", &palette::inferno, &ends);
+            legend::draw(ui, seen, Align2::RIGHT_BOTTOM, "Mean difference of the colours", &palette::inferno, &ends);
         }
         let handle = Rect::from_center_size(pos2(x, seen.center().y), vec2(14.0, seen.height()));
         let grip = ui

@@ -12,8 +12,8 @@ use crate::app::photos::{Photos, Size};
 use crate::app::pick;
 use crate::app::shortcuts::{Action, tip};
 use eframe::egui::{
-    Align, Color32, ColorImage, Context, FontId, PointerButton, Pos2, Rect, Response, ScrollArea, Sense, Stroke,
-    StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2,
+    Align, Checkbox, Color32, ColorImage, Context, FontId, PointerButton, Pos2, Rect, Response, ScrollArea, Sense,
+    Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2,
 };
 
 /// Height of the strip, and width of a photo in it.
@@ -192,10 +192,11 @@ fn head(ui: &mut Ui, model: &Model, index: usize, out: &mut Vec<Command>) {
         compare::choice(ui, model, out);
         let mut shown = model.view.shown;
         // Over a comparison they would hide what is compared.
-        ui.add_enabled_ui(model.view.compare == Compare::Off, |ui| {
-            ui.checkbox(&mut shown.masks, "Masks").on_hover_text(tip(Action::Masks));
-            ui.checkbox(&mut shown.boxes, "Boxes").on_hover_text(tip(Action::Boxes));
-        });
+        let alone = model.view.compare == Compare::Off;
+        let boxes = [(&mut shown.masks, "Masks", Action::Masks), (&mut shown.boxes, "Boxes", Action::Boxes)];
+        for (on, text, action) in boxes {
+            ui.add_enabled(alone, Checkbox::new(on, text)).on_hover_text(tip(action));
+        }
         if shown != model.view.shown {
             out.push(Command::Show(shown));
         }

@@ -4,7 +4,7 @@ use crate::app::command::Command;
 use crate::app::model::Model;
 use crate::app::training::{self, Curves};
 use crate::scene::Training;
-use eframe::egui::{Align, Color32, Grid, Label, Layout, RichText, Sense, Ui, Vec2b};
+use eframe::egui::{Align, Color32, Grid, Label, Layout, Rangef, RichText, Sense, Ui, Vec2b};
 use egui_extras::{Column, TableBuilder};
 use egui_plot::{Line, Plot, PlotPoints};
 use std::sync::Arc;
@@ -123,6 +123,7 @@ fn curve(ui: &mut Ui, name: &str, points: &[[f64; 2]], color: Color32) {
         .show_background(false)
         .set_margin_fraction(eframe::egui::vec2(0.02, 0.08))
         .auto_bounds(Vec2b::TRUE)
+        .grid_spacing(Rangef::new(16.0, 60.0))
         .y_axis_min_width(30.0);
     plot.show(ui, |ui| ui.line(Line::new(name, PlotPoints::from(points.to_vec())).color(color).width(1.6)));
 }

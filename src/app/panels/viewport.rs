@@ -20,9 +20,13 @@ use eframe::egui::{
 };
 use nalgebra::Point3;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Seconds without a move after which the picture is drawn at full size.
 const REST: f64 = 0.15;
+
+/// How long a frame of the window waits for a picture that the CPU draws, while the camera moves.
+const WAIT: Duration = Duration::from_millis(12);
 
 /// While a run is at work, new splats are drawn after so many times what the last picture cost: the run goes first.
 const PATIENCE: f64 = 30.0;
@@ -160,7 +164,7 @@ impl ViewportPanel {
         ui.painter().add(egui::PaintCallback { rect, callback: Arc::new(callback) });
         if model.view.look.mode == Mode::Depth && model.view.shown.splats && model.cloud.is_some() {
             let ends = range.map(|d| format!("{d:.2} {}", model.unit()));
-            legend::draw(ui, rect, "Depth", &palette::viridis, &ends);
+            legend::draw(ui, rect, Align2::LEFT_BOTTOM, "Depth", &palette::viridis, &ends);
         }
         taken
     }
@@ -181,6 +185,10 @@ impl ViewportPanel {
             }
         }
         sorter.ask(view.clone(), draw);
+        if draw && view.moving {
+            // A frame of the window without a new picture would only take from the CPU what the picture needs.
+            sorter.wait(WAIT);
+        }
         self.asked = Some((view.clone(), draw, now));
     }
 

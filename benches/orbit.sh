@@ -41,6 +41,6 @@ turn() {
 turn 0 >/dev/null
 layout=$work/config/holoscope/layout-1.json
 tr -d ' \n' <"$layout" | sed 's/"size":\[[^]]*\]/"size":[1280.0,800.0]/' >"$work/layout"
-[ -z "${WIDE:-}" ] || sed -i 's/"shares":{"\([0-9]*\)":0.2,"\([0-9]*\)":0.33,"\([0-9]*\)":0.47}/"shares":{"\1":0.001,"\2":0.001,"\3":0.998}/' "$work/layout"
+[ -z "${WIDE:-}" ] || sed -i 's/:0\.2\([,}]\)/:0.001\1/; s/:0\.33/:0.001/; s/:0\.47/:0.998/' "$work/layout"
 mv "$work/layout" "$layout"
 turn "$seconds"

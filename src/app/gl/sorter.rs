@@ -151,30 +151,34 @@ fn answer(view: View, draw: bool, last: Option<&Ready>, pace: &mut soft::Pace) -
 
 fn sort(packed: &Arc<Packed>, camera: &Camera, look: &Look) -> Sorted {
     let sight = Sight::new(camera);
-    let mut keys: Vec<u64> = packed
+    let seen: Vec<(u32, f32)> = packed
         .means
         .par_iter()
         .zip(packed.texels.par_chunks(3))
         .enumerate()
         .filter_map(|(i, (mean, texels))| {
             let depth = sight.depth(mean, texels[1][0] + texels[1][3] + texels[2][1])?;
-            // Positive floats sort as their bits; the farthest shall come first.
-            look.shows(mean, texels[0][3]).then(|| u64::from(!depth.to_bits()) << 32 | i as u64)
+            look.shows(mean, texels[0][3]).then_some((i as u32, depth))
         })
         .collect();
-    keys.par_sort_unstable();
-    let depth = |key: &u64| f32::from_bits(!((key >> 32) as u32));
-    let range = range(&keys, depth, packed, camera);
-    let byte = |key: &u64| ((depth(key) - range[0]) / (range[1] - range[0]) * 255.0).clamp(0.0, 255.0) as u8;
+    let range = range(&seen, packed, camera);
+    let byte = |depth: f32| ((depth - range[0]) / (range[1] - range[0]) * 255.0).clamp(0.0, 255.0) as u8;
     let eye: [f32; 3] = camera.center().coords.cast::<f32>().into();
-    let colors = keys
+    // Before they are sorted, so that memory is read from one end to the other.
+    let says: Vec<[u8; 4]> = seen
         .par_iter()
-        .map(|k| match look.mode {
-            Mode::Depth => [byte(k), 0, 0, 255],
-            mode => color(&packed.cloud, *k as u32 as usize, &eye, mode),
+        .map(|(i, depth)| match look.mode {
+            Mode::Depth => [byte(*depth), 0, 0, 255],
+            mode => color(&packed.cloud, *i as usize, &eye, mode),
         })
         .collect();
-    let order = keys.par_iter().map(|k| *k as u32).collect();
+    // Positive floats sort as their bits; the farthest shall come first.
+    let key = |(k, s): (usize, &(u32, f32))| u64::from(!s.1.to_bits()) << 32 | k as u64;
+    let mut keys: Vec<u64> = seen.par_iter().enumerate().map(key).collect();
+    keys.par_sort_unstable();
+    let at = |key: &u64| *key as u32 as usize;
+    let order = keys.par_iter().map(|k| seen[at(k)].0).collect();
+    let colors = keys.par_iter().map(|k| says[at(k)]).collect();
     Sorted { packed: Arc::clone(packed), look: *look, order, colors, range }
 }
 
@@ -212,14 +216,17 @@ impl Sight {
 }
 
 /// Depths of what is in the picture, without the nearest and the farthest fiftieth.
-fn range(keys: &[u64], depth: impl Fn(&u64) -> f32, packed: &Packed, camera: &Camera) -> [f32; 2] {
+fn range(seen: &[(u32, f32)], packed: &Packed, camera: &Camera) -> [f32; 2] {
     let k = &camera.intrinsics;
-    let inside = |key: &&u64| {
-        let at = camera.project(&nalgebra::Point3::from(packed.means[**key as u32 as usize]).cast());
+    let inside = |s: &&(u32, f32)| {
+        let at = camera.project(&nalgebra::Point3::from(packed.means[s.0 as usize]).cast());
         at.is_some_and(|(u, v, _)| (0.0..f64::from(k.width)).contains(&u) && (0.0..f64::from(k.height)).contains(&v))
     };
-    let seen: Vec<f32> = keys.iter().step_by((keys.len() / 4000).max(1)).filter(inside).map(depth).collect();
-    let (Some(far), Some(near)) = (seen.get(seen.len() / 50), seen.get(seen.len() - 1 - seen.len() / 50)) else {
+    let some = seen.iter().step_by((seen.len() / 4000).max(1));
+    let mut depths: Vec<f32> = some.filter(inside).map(|s| s.1).collect();
+    depths.sort_by(f32::total_cmp);
+    let n = depths.len();
+    let (Some(near), Some(far)) = (depths.get(n / 50), depths.get(n.saturating_sub(1 + n / 50))) else {
         return [0.0, 1.0];
     };
     [*near, far.max(near * 1.001)]

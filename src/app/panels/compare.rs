@@ -32,7 +32,7 @@ impl ComparePanel {
     /// Whether the comparison of the photo that is shown is there, where one is wanted.
     pub(super) fn is_settled(&self, model: &Model) -> bool {
         let wanted = model.photo().and_then(|k| subject(model, k));
-        wanted.is_none_or(|w| self.shown.as_ref().is_some_and(|s| s.0.of.same(&w)))
+        wanted.is_none_or(|w| self.comparer.latest().is_some_and(|l| l.of.same(&w)))
     }
 
     /// Asks for what is needed and takes in what has come.
@@ -71,38 +71,40 @@ impl ComparePanel {
         self.asked = Some((wanted, now));
     }
 
-    /// The comparison of a photo, newer splats aside.
-    fn of(&self, stem: &str) -> Option<(&Compared, &[TextureHandle; 2])> {
-        self.shown.as_ref().filter(|s| s.0.of.photo.stem == stem).map(|s| (&*s.0, &s.1))
-    }
-
     /// The line of words over the photo.
     pub(super) fn words(&self, ui: &mut Ui, model: &Model, index: usize) {
         if model.view.compare == Compare::Off {
             return;
         }
-        let stem = &model.photos[index].stem;
-        let failed =
-            self.comparer.latest().filter(|l| l.of.photo.stem == *stem).and_then(|l| l.result.as_ref().err().cloned());
-        match (self.of(stem), model.camera(index), &model.cloud) {
-            (_, None, _) => ui.weak("This photo has no camera: there is nothing to compare it with."),
-            (_, _, None) => ui.weak("There are no splats yet."),
-            (Some((c, _)), ..) => match &c.result {
-                Ok(p) => {
-                    let words = compare::in_words(p.psnr_db);
-                    let [w, h] = p.render.size;
-                    let text = format!("Splats against photo: PSNR {:.1} dB, {words}", p.psnr_db);
-                    ui.label(text).on_hover_text(format!("At {w} x {h} pixels; every dB more is a fifth less error"))
-                }
-                Err(e) => ui.weak(e),
-            },
-            _ => ui.weak(failed.unwrap_or_else(|| "rendering...".into())),
-        };
+        if model.camera(index).is_none() {
+            ui.weak("This photo has no camera: there is nothing to compare it with.");
+            return;
+        }
+        if model.cloud.is_none() {
+            ui.weak("There are no splats yet.");
+            return;
+        }
+        let latest = self.comparer.latest().filter(|l| l.of.photo.stem == model.photos[index].stem);
+        match latest.as_ref().map(|l| &l.result) {
+            Some(Ok(p)) => {
+                let [w, h] = p.render.size;
+                let words = compare::in_words(p.psnr_db);
+                let hint = format!("At {w} x {h} pixels. A dB more is a fifth less squared error.");
+                ui.label(format!("Splats against photo: PSNR {:.1} dB, {words}", p.psnr_db)).on_hover_text(hint);
+            }
+            Some(Err(e)) => {
+                ui.colored_label(ui.visuals().warn_fg_color, e);
+            }
+            None => {
+                ui.weak("rendering...");
+            }
+        }
     }
 
     /// Draws over the photo, which lies at `whole` and is seen in `rect`.
     pub(super) fn draw(&self, ui: &Ui, rect: Rect, whole: Rect, model: &Model, index: usize, out: &mut Vec<Command>) {
-        let Some((_, [render, error])) = self.of(&model.photos[index].stem) else { return };
+        let here = self.shown.as_ref().filter(|s| s.0.of.photo.stem == model.photos[index].stem);
+        let Some((_, [render, error])) = here else { return };
         let is_error = model.view.compare == Compare::Error;
         let seen = whole.intersect(rect);
         let x = (whole.min.x + whole.width() * model.view.split).clamp(seen.min.x, seen.max.x);

@@ -1,16 +1,16 @@
 //! 3D Gaussians: rasterise, differentiate, train, render, read and write (Kerbl et al. 2023, from its formulas).
 //!
-//! [`seed`] makes Gaussians of a fused cloud, [`Trainer`] fits them to photos, [`render`] draws them, [`read_ply`] and
-//! [`write_ply`] keep them. The drawing itself is behind [`Rasteriser`]; [`Cpu`] is its one backend so far.
+//! [`seed`] makes Gaussians of a fused cloud, [`Trainer`] fits them to photos, [`render`] draws them, [`read`] and
+//! [`write`] keep them. The drawing itself is behind [`Rasteriser`]; [`Cpu`] is its one backend so far.
 
 mod adam;
 mod cpu;
 mod densify;
+mod file;
 mod fill;
 mod lanes;
 mod loss;
 mod options;
-mod ply;
 mod rasteriser;
 mod render;
 mod seed;
@@ -21,8 +21,8 @@ mod train;
 mod views;
 
 pub use cpu::{Cpu, CpuPass};
+pub use file::{SplatFileError, SplatFormat, read, read_ply, write, write_ply};
 pub use options::{Level, Rates, TrainOptions};
-pub use ply::{PlyError, read_ply, write_ply};
 pub use rasteriser::{Gradient, Planes, Rasteriser};
 pub use render::{Rendered, psnr, render};
 pub use seed::{seed, spacing_of};

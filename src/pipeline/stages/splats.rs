@@ -1,6 +1,7 @@
 //! Stages `splats` and `mesh`: Gaussians trained on the photos, their depth fused to a surface.
 
 use super::geometry::{Geometry, round};
+use crate::geometry::agreement::agreement;
 use crate::geometry::dense::View;
 use crate::geometry::fusion::fuse;
 use crate::geometry::raster::render_mesh_depth;
@@ -164,7 +165,11 @@ fn fuse_surface(
     let mesh = tsdf_mesh(&views, &rendered, &options, bench.job)?;
     bench.folder.write_mesh(&mesh)?;
     bench.figure("mesh_triangles", json!(mesh.triangles.len()));
-    let depths = views.par_iter().map(|v| render_mesh_depth(&mesh, &v.camera)).collect();
+    let depths: Vec<DepthMap> = views.par_iter().map(|v| render_mesh_depth(&mesh, &v.camera)).collect();
+    for (i, (splats, mesh)) in rendered.iter().zip(&depths).enumerate() {
+        let stem = &capture.frames[geometry.frames[i]].stem;
+        bench.folder.write_agreement(stem, &agreement(splats, mesh, options.voxel))?;
+    }
     Ok(Surface { mesh: Arc::new(mesh), depths })
 }
 

@@ -2,7 +2,8 @@
 //!
 //! usage: cargo bench --bench splat_formats -- SCENE...
 //! Prints a Markdown table: bytes a Gaussian, their part of the PLY's, PSNR of the pictures against those of the PLY, and
-//! PSNR against the photos with what is lost of it. Every frame up to 24, evenly chosen.
+//! PSNR against the photos with what is lost of it. At most 24 frames, evenly chosen, at most every other; SPZ is fitted
+//! to the views of the others.
 
 use anyhow::{Context, Result, bail};
 use holoscope::scene::folder::SceneFolder;
@@ -31,7 +32,11 @@ fn measure(root: &Path) -> Result<()> {
     let names = folder.read_meta()?.images;
     let cameras = folder.read_sparse(&names)?.cameras;
     let registered: Vec<(&String, Camera)> = names.iter().zip(cameras).filter_map(|(n, c)| Some((n, c?))).collect();
-    let chosen: Vec<_> = registered.iter().step_by(registered.len().div_ceil(PICTURES).max(1)).collect();
+    let chosen: Vec<_> = registered.iter().step_by(registered.len().div_ceil(PICTURES).max(2)).collect();
+    // Those that are not looked at here: what is lost in them is not what the files were fitted to.
+    let every = registered.len().div_ceil(PICTURES).max(2);
+    let informing: Vec<Camera> =
+        registered.iter().enumerate().filter(|(i, _)| i % every != 0).map(|(_, (_, camera))| *camera).collect();
     let photos = chosen.iter().map(|(name, camera)| photo(&folder.image_path(name), camera));
     let photos: Vec<Pixels> = photos.collect::<Result<_>>()?;
     let draw = |g: &Gaussians| -> Vec<Pixels> { chosen.iter().map(|(_, c)| splat::render(g, c).rgb).collect() };
@@ -44,7 +49,7 @@ fn measure(root: &Path) -> Result<()> {
     let dir = tempfile::tempdir()?;
     for format in [SplatFormat::Ply, SplatFormat::CompressedPly, SplatFormat::Spz3, SplatFormat::Spz4] {
         let path = dir.path().join(format.file_name());
-        splat::write(&path, &g, format)?;
+        splat::write(&path, &g, format, &informing)?;
         let back = splat::read(&path)?;
         let each = std::fs::metadata(&path)?.len() as f64 / back.len() as f64;
         let pictures = draw(&back);

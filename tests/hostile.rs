@@ -169,7 +169,7 @@ fn written() -> tempfile::TempDir {
         antialiased: false,
     };
     for format in [SplatFormat::Ply, SplatFormat::CompressedPly, SplatFormat::Spz3, SplatFormat::Spz4] {
-        holoscope::splat::write(&dir.path().join(format.file_name()), &splats, format).unwrap();
+        holoscope::splat::write(&dir.path().join(format.file_name()), &splats, format, &[]).unwrap();
     }
     let mut review = Review::open(dir.path(), instances(), "ana").unwrap();
     review.decide(1, Decision::Accept).unwrap();

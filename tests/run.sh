@@ -67,7 +67,7 @@ fi
     installed: set HOLOSCOPE_ONNXRUNTIME to a libonnxruntime of version 1.23 or later"
 export PATH
 if command -v npm >/dev/null 2>&1 && [ ! -d .peers/node_modules ]; then
-    npm install --prefix .peers --silent --no-audit --no-fund @playcanvas/splat-transform@2 @adobe/spz ||
+    npm install --prefix .peers --silent --no-audit --no-fund @playcanvas/splat-transform@3 @adobe/spz ||
         echo "No SplatTransform from npm: tests that compare with it are skipped."
 fi
 

@@ -62,7 +62,7 @@ fn compare(formats: &[SplatFormat], convert: impl Fn(&Path, &Path)) {
     let dir = tempfile::tempdir().unwrap();
     for format in formats {
         let (ours, theirs) = (dir.path().join(format.file_name()), dir.path().join("theirs.ply"));
-        splat::write(&ours, &chance(false), *format).unwrap();
+        splat::write(&ours, &chance(false), *format, &[]).unwrap();
         convert(&ours, &theirs);
         same(&splat::read(&ours).unwrap(), &splat::read_ply(&theirs).unwrap(), &format!("{format:?}"));
         std::fs::remove_file(&theirs).unwrap();
@@ -123,7 +123,7 @@ fn niantics_library_reads_spz() {
     std::fs::write(&script, text).unwrap();
     for (format, antialiased) in [(SplatFormat::Spz3, false), (SplatFormat::Spz4, true)] {
         let ours = dir.path().join(format.file_name());
-        splat::write(&ours, &chance(antialiased), format).unwrap();
+        splat::write(&ours, &chance(antialiased), format, &[]).unwrap();
         run(Command::new("node").arg(&script).args([&library, &ours, &json]));
         let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
         let list = |name: &str| -> Vec<f32> {

@@ -5,8 +5,8 @@ mod coco;
 mod tests;
 
 use crate::review::{Review, ReviewError, Reviewed, Verdict};
-use crate::scene::folder::{FolderError, SceneFolder, write_atomic};
-use crate::scene::{Instance, InstanceState};
+use crate::scene::folder::{FolderError, SceneFolder, is_model, write_atomic};
+use crate::scene::{Camera, Instance, InstanceState};
 use crate::splat::{self, SplatFileError, SplatFormat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -195,7 +195,7 @@ fn write(
             source,
         })?;
         let path = out.join(as_what.file_name());
-        splat::write(&path, &splat::read_ply(&scene.splat_path())?, as_what)?;
+        splat::write(&path, &splat::read_ply(&scene.splat_path())?, as_what, &cameras(scene)?)?;
         done.files.push(path);
     }
     if wants(Format::Mesh) && is_there(&mut done, &scene.mesh_path(), format)? {
@@ -235,6 +235,14 @@ fn write_json(done: &mut Exported, path: PathBuf, value: &impl Serialize) -> Res
     write_atomic(&path, &bytes)?;
     done.files.push(path);
     Ok(())
+}
+
+/// The cameras of the photos; none where the scene has no poses.
+fn cameras(scene: &SceneFolder) -> Result<Vec<Camera>, ExportError> {
+    if !is_model(&scene.root().join("sparse/0")) {
+        return Ok(Vec::new());
+    }
+    Ok(scene.read_sparse(&scene.read_meta()?.images)?.cameras.into_iter().flatten().collect())
 }
 
 /// Whether the scene has a file; one that it lacks is an error, or noted where it is one of many.

@@ -1,5 +1,5 @@
-//! A Holi-Spatial result: what another pipeline made, to be reviewed. Splats (`point_cloud.ply`), a mesh, boxes in JSON,
-//! and where they are there, cameras (`cameras.json` of 3D Gaussian splatting) and the photos.
+//! A Holi-Spatial result: what another pipeline made, to be reviewed. Splats (`point_cloud.ply`, or compressed), a mesh,
+//! boxes in JSON, and where they are there, cameras (`cameras.json` of 3D Gaussian splatting) and the photos.
 
 use super::found::{Found, Given, Item, PHOTO, files_in};
 use super::poses::{read_json, rigid};

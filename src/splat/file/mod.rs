@@ -4,6 +4,7 @@
 //! is; what goes to others is written by [`write`], without what no viewer draws.
 
 mod compressed_ply;
+mod harmonics;
 mod header;
 mod order;
 mod ply;
@@ -11,7 +12,7 @@ mod spz;
 #[cfg(test)]
 mod tests;
 
-use crate::scene::{Gaussians, sh_coefficients};
+use crate::scene::{Camera, Gaussians, sh_coefficients};
 use header::Ply;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -102,8 +103,9 @@ pub fn write_ply(path: &Path, g: &Gaussians) -> Result<(), SplatFileError> {
 /// draws (opacity below 1/255, numbers that are not finite) are left out, and formats that gain by it hold them in
 /// Morton order.
 ///
-/// Coordinates are those of the scene in every format, so that they lie one over the other.
-pub fn write(path: &Path, g: &Gaussians, format: SplatFormat) -> Result<(), SplatFileError> {
+/// Coordinates are those of the scene in every format, so that they lie one over the other. SPZ holds few values of SH:
+/// they are chosen so that the views of `cameras` (those of the photos; none: views from all sides) change least.
+pub fn write(path: &Path, g: &Gaussians, format: SplatFormat, cameras: &[Camera]) -> Result<(), SplatFileError> {
     let g = visible(g);
     if g.is_empty() {
         return Err(SplatFileError::Empty(path.to_owned()));
@@ -111,8 +113,8 @@ pub fn write(path: &Path, g: &Gaussians, format: SplatFormat) -> Result<(), Spla
     let bytes = match format {
         SplatFormat::Ply => Ok(ply::encode(&g)),
         SplatFormat::CompressedPly => Ok(compressed_ply::encode(&order::morton(&g))),
-        SplatFormat::Spz3 => spz::encode_gzip(&order::morton(&g)),
-        SplatFormat::Spz4 => spz::encode_zstd(&order::morton(&g)),
+        SplatFormat::Spz3 => spz::encode_gzip(&order::morton(&g), cameras),
+        SplatFormat::Spz4 => spz::encode_zstd(&order::morton(&g), cameras),
     };
     replace(path, &bytes.map_err(|source| SplatFileError::Io { action: "write", path: path.to_owned(), source })?)
 }

@@ -6,8 +6,9 @@
 //! (Niantic's own `ply_to_spz`, SplatTransform and SuperSplat, gsply) leaves coordinates as they are. So do we: a scene's
 //! PLY and its SPZ lie at the same place, in the scene's own axes.
 
+use super::harmonics::{Scale, quantised};
 use super::{byte, logit_of_byte, with_room};
-use crate::scene::{Gaussians, sh_coefficients};
+use crate::scene::{Camera, Gaussians, sh_coefficients};
 use crate::splat::sigmoid;
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -30,8 +31,10 @@ const POINT_BITS: u8 = 12;
 const FITTING: f64 = 0.999;
 /// A colour of one, as SH coefficient of degree 0, is this part of the range of a byte.
 const COLOR_SCALE: f32 = 0.15;
-/// Bits that SH keeps of each byte: degree 1, and above.
-const SH_BITS: [u32; 2] = [5, 4];
+/// Colours as SH of degree 0: every byte counts.
+const COLOR: Scale = Scale { zero: 127.5, per_unit: COLOR_SCALE as f64 * 255.0, multiple: 1.0 };
+/// SH above: -1 to 1 in a byte, of which the upper four bits are used, as Niantic's library does above degree 1.
+const SH: Scale = Scale { zero: 128.0, per_unit: 128.0, multiple: 16.0 };
 /// Levels of compression: more takes longer and gains less than a hundredth.
 const GZIP_LEVEL: u32 = 9;
 const ZSTD_LEVEL: i32 = 12;
@@ -176,16 +179,14 @@ fn point_bits(g: &Gaussians) -> u8 {
     fitting.clamp(0.0, f64::from(POINT_BITS)) as u8
 }
 
-fn pack(g: &Gaussians, version: u32) -> (Header, Streams) {
+fn pack(g: &Gaussians, cameras: &[Camera], version: u32) -> (Header, Streams) {
     let flags = if g.antialiased { ANTIALIASED } else { 0 };
     let header = Header { version, count: g.len(), degree: g.sh_degree, point_bits: point_bits(g), flags };
     let scale = f64::from(header.point_bits).exp2();
     let fixed = |v: f32| (f64::from(v) * scale).round().clamp(-8_388_608.0, 8_388_607.0) as i32;
     let positions = g.means.iter().flat_map(|m| m.map(fixed));
-    let quantised = |i: usize| {
-        let above = g.sh_of(i)[1..].iter().enumerate();
-        above.flat_map(|(k, rgb)| rgb.map(|v| sh_byte(v, SH_BITS[usize::from(k >= 3)])))
-    };
+    let harmonics = quantised(g, cameras, COLOR, SH);
+    let above = sh_coefficients(g.sh_degree) - 1;
     let streams = [
         positions
             .flat_map(|v| {
@@ -194,26 +195,26 @@ fn pack(g: &Gaussians, version: u32) -> (Header, Streams) {
             })
             .collect(),
         g.opacity_logits.iter().map(|o| byte(sigmoid(*o) * 255.0)).collect(),
-        (0..g.len()).flat_map(|i| g.sh_of(i)[0].map(|v| byte((v * COLOR_SCALE + 0.5) * 255.0))).collect(),
+        harmonics.iter().flat_map(|k| k[0]).collect(),
         g.log_scales.iter().flat_map(|s| s.map(|v| byte((v + 10.0) * 16.0))).collect(),
         g.quats.iter().flat_map(|q| pack_rotation(*q).to_le_bytes()).collect(),
-        (0..g.len()).flat_map(quantised).collect(),
+        harmonics.iter().flat_map(|k| &k[1..=above]).flatten().copied().collect(),
     ];
     (header, streams)
 }
 
-/// Version 3.
-pub(super) fn encode_gzip(g: &Gaussians) -> std::io::Result<Vec<u8>> {
-    let (header, streams) = pack(g, 3);
+/// Version 3. `cameras` are those whose views shall change least.
+pub(super) fn encode_gzip(g: &Gaussians, cameras: &[Camera]) -> std::io::Result<Vec<u8>> {
+    let (header, streams) = pack(g, cameras, 3);
     let mut out = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
     out.write_all(&header.bytes())?;
     streams.iter().try_for_each(|s| out.write_all(s))?;
     out.finish()
 }
 
-/// Version 4.
-pub(super) fn encode_zstd(g: &Gaussians) -> std::io::Result<Vec<u8>> {
-    let (header, streams) = pack(g, 4);
+/// Version 4. `cameras` are those whose views shall change least.
+pub(super) fn encode_zstd(g: &Gaussians, cameras: &[Camera]) -> std::io::Result<Vec<u8>> {
+    let (header, streams) = pack(g, cameras, 4);
     let streams: Vec<_> = streams.iter().filter(|s| !s.is_empty()).collect();
     let packed: Vec<Vec<u8>> = streams.iter().map(|s| zstd::bulk::compress(s, ZSTD_LEVEL)).collect::<Result<_, _>>()?;
     let mut out = header.bytes();
@@ -224,13 +225,6 @@ pub(super) fn encode_zstd(g: &Gaussians) -> std::io::Result<Vec<u8>> {
         out.extend([packed.len() as u64, stream.len() as u64].into_iter().flat_map(u64::to_le_bytes));
     }
     Ok([out, packed.concat()].concat())
-}
-
-/// A coefficient of -1..1 in a byte, rounded to its first `bits` bits, so that there are few values and 0 is one of them.
-fn sh_byte(v: f32, bits: u32) -> u8 {
-    let step = 1 << (8 - bits);
-    let whole = (v.clamp(-2.0, 2.0) * 128.0).round() as i32 + 128;
-    ((whole + step / 2).div_euclid(step) * step).clamp(0, 255) as u8
 }
 
 /// A unit quaternion w x y z: the place of the largest component among x y z w, which is made positive, and of

@@ -36,7 +36,7 @@ pub enum RunError {
     },
     /// The splats cannot be read or written.
     #[error(transparent)]
-    Ply(#[from] crate::splat::PlyError),
+    Splat(#[from] crate::splat::SplatFileError),
     /// The masks' file cannot be used.
     #[error(transparent)]
     Masks(#[from] crate::perception::files::MaskFileError),

@@ -3,6 +3,7 @@
 use super::geometry::Geometry;
 use super::photos::image_names;
 use super::train::{train, train_options};
+use crate::geometry::agreement::agreement;
 use crate::geometry::raster::render_mesh_depth;
 use crate::geometry::tsdf::{TsdfOptions, tsdf_mesh};
 use crate::pipeline::Stage;
@@ -116,7 +117,11 @@ fn fuse_surface(
     let mesh = tsdf_mesh(&views, &rendered, &options, bench.job)?;
     bench.folder.write_mesh(&mesh)?;
     bench.figure("mesh_triangles", json!(mesh.triangles.len()));
-    let depths = views.par_iter().map(|v| render_mesh_depth(&mesh, &v.camera)).collect();
+    let depths: Vec<DepthMap> = views.par_iter().map(|v| render_mesh_depth(&mesh, &v.camera)).collect();
+    for (i, (splats, mesh)) in rendered.iter().zip(&depths).enumerate() {
+        let stem = &capture.frames[geometry.frames[i]].stem;
+        bench.folder.write_agreement(stem, &agreement(splats, mesh, options.voxel))?;
+    }
     Ok(Surface { mesh: Arc::new(mesh), depths })
 }
 

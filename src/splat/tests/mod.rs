@@ -36,7 +36,7 @@ fn draw(g: &Gaussians, camera: &Camera) -> Planes {
 }
 
 /// Random Gaussians about the origin within `spread`, of standard deviations about `size`, with bright colours.
-fn random_gaussians(n: usize, degree: usize, spread: f32, size: f32, rng: &mut fastrand::Rng) -> Gaussians {
+pub(super) fn random_gaussians(n: usize, degree: usize, spread: f32, size: f32, rng: &mut fastrand::Rng) -> Gaussians {
     let mut g = Gaussians { sh_degree: degree, ..Gaussians::default() };
     let mut r = |scale: f32| (rng.f32() * 2.0 - 1.0) * scale;
     for _ in 0..n {

@@ -11,7 +11,7 @@ use crate::scene::{Camera, Gaussians, Intrinsics, sh_coefficients};
 use nalgebra::{Isometry3, Point3, Vector3};
 
 /// A camera at `eye` that looks at `target`, y down towards -z of the world.
-fn looking(eye: [f64; 3], target: [f64; 3], intrinsics: Intrinsics) -> Camera {
+pub(super) fn looking(eye: [f64; 3], target: [f64; 3], intrinsics: Intrinsics) -> Camera {
     let (eye, target) = (Point3::from(eye), Point3::from(target));
     let z = (target - eye).normalize();
     let x = z.cross(&Vector3::z()).normalize();
@@ -36,7 +36,7 @@ fn draw(g: &Gaussians, camera: &Camera) -> Planes {
 }
 
 /// Random Gaussians about the origin within `spread`, of standard deviations about `size`, with bright colours.
-fn random_gaussians(n: usize, degree: usize, spread: f32, size: f32, rng: &mut fastrand::Rng) -> Gaussians {
+pub(super) fn random_gaussians(n: usize, degree: usize, spread: f32, size: f32, rng: &mut fastrand::Rng) -> Gaussians {
     let mut g = Gaussians { sh_degree: degree, ..Gaussians::default() };
     let mut r = |scale: f32| (rng.f32() * 2.0 - 1.0) * scale;
     for _ in 0..n {

@@ -4,7 +4,7 @@ struct Update {
     count: u32,
     stride: u32,
     // Floats of a row that move: those of higher SH degrees do not.
-    active: u32,
+    moving: u32,
     // Weight of the shortest scale of each Gaussian seen.
     flat: f32,
     position: f32,
@@ -90,7 +90,7 @@ fn move_parameters(
     let e = (group.y * groups.x + group.x) * 64u + local;
     let i = e / step_.stride;
     let column = e % step_.stride;
-    if i >= step_.count || column >= step_.active || seen[i].times == 0u {
+    if i >= step_.count || column >= step_.moving || seen[i].times == 0u {
         return;
     }
     let g = gradients[e];

@@ -91,7 +91,7 @@ impl Device {
 
     /// A buffer of `words` times four bytes.
     pub(super) fn buffer(&self, label: &str, words: usize, usage: BufferUsages) -> Result<wgpu::Buffer, BackendError> {
-        let size = 4 * words.max(4) as u64;
+        let size = (words.max(4) as u64).saturating_mul(4);
         let limits = self.device.limits();
         let most = match usage.contains(BufferUsages::STORAGE) {
             true => limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),

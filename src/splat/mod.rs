@@ -9,6 +9,7 @@ mod cpu;
 mod densify;
 mod file;
 mod fill;
+mod gpu;
 mod lanes;
 mod loss;
 mod memory;
@@ -26,6 +27,7 @@ pub use backend::{Backend, BackendError, CameraGradient, Gradient, Parameters, P
 pub use cpu::Cpu;
 pub use densify::Motion;
 pub use file::{SplatFileError, SplatFormat, read, read_ply, write, write_ply};
+pub use gpu::Gpu;
 pub use memory::{gaussians_within, training_bytes};
 pub use options::{Level, PoseOptions, Rates, SurfaceOptions, TrainOptions};
 pub use render::{Rendered, psnr, render};

@@ -11,7 +11,7 @@ use crate::scene::{Camera, Gaussians, Intrinsics, sh_coefficients};
 use nalgebra::{Isometry3, Point3, Vector3};
 
 /// A camera at `eye` that looks at `target`, y down towards -z of the world.
-fn looking(eye: [f64; 3], target: [f64; 3], intrinsics: Intrinsics) -> Camera {
+pub(super) fn looking(eye: [f64; 3], target: [f64; 3], intrinsics: Intrinsics) -> Camera {
     let (eye, target) = (Point3::from(eye), Point3::from(target));
     let z = (target - eye).normalize();
     let x = z.cross(&Vector3::z()).normalize();

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, bail};
 use holoscope::scene::folder::SceneFolder;
-use holoscope::splat::{Backend, Cpu, Level, TrainOptions, TrainView, Trainer, seed, spacing_of};
+use holoscope::splat::{Backend, Cpu, Gpu, Level, TrainOptions, TrainView, Trainer, seed, spacing_of};
 use std::path::Path;
 use std::time::Instant;
 
@@ -85,7 +85,8 @@ fn main() -> anyhow::Result<()> {
     };
     let backend: Box<dyn Backend> = match a.device.as_str() {
         "cpu" => Box::new(Cpu::new()),
-        other => bail!("--device {other}: it is cpu"),
+        "gpu" => Box::new(Gpu::software_allowed()?),
+        other => bail!("--device {other}: it is cpu or gpu"),
     };
     let mut trainer = Trainer::new(backend, &views, init, options);
     let (start, cpu) = (Instant::now(), cpu_seconds());

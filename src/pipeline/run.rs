@@ -313,8 +313,10 @@ impl Bench<'_> {
 
 /// Refuses options that this version cannot honour, before anything is touched.
 fn check_options(options: &RunOptions) -> Result<(), RunError> {
-    if options.device == super::Device::Gpu {
-        return Err(RunError::Option("--device gpu: this version has no GPU backend yet; use --device cpu".into()));
+    if options.device == super::Device::Gpu
+        && let Err(e) = crate::splat::Gpu::software_allowed()
+    {
+        return Err(RunError::Option(format!("--device gpu: {e}")));
     }
     let paths = [
         ("--masks", &options.masks),

@@ -3,12 +3,12 @@
 use super::geometry::{Geometry, round};
 use crate::geometry::dense::View;
 use crate::geometry::fusion::fuse;
-use crate::pipeline::RunOptions;
 use crate::pipeline::resources::available_memory;
 use crate::pipeline::run::{Bench, RunError};
+use crate::pipeline::{Device, RunOptions};
 use crate::scene::folder::write_atomic;
 use crate::scene::{Camera, Capture, Gaussians, Job as _, TrainPoint, Training, ViewScore};
-use crate::splat::{self, Backend, Checkpoint, Cpu, TrainOptions, TrainView, Trainer};
+use crate::splat::{self, Backend, BackendError, Checkpoint, Cpu, Gpu, TrainOptions, TrainView, Trainer};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,11 +89,10 @@ fn start(
     held_out: impl Fn(usize) -> bool,
     mut options: TrainOptions,
 ) -> Result<Trainer, RunError> {
-    let backend: Box<dyn Backend> = Box::new(Cpu::new());
     let found = std::fs::read(checkpoint_path(bench)).ok().and_then(|b| Checkpoint::decode(&b, bench.key));
     if let Some(checkpoint) = found {
         let step = checkpoint.step();
-        if let Some(trainer) = Trainer::resume(Box::new(Cpu::new()), train_views, checkpoint) {
+        if let Some(trainer) = Trainer::resume(backend(bench)?, train_views, checkpoint) {
             bench.job.note(format!("training goes on from step {step}"));
             return Ok(trainer);
         }
@@ -112,7 +111,29 @@ fn start(
         }
     }
     let init = seed(views, geometry, held_out, &options);
-    Ok(Trainer::new(backend, train_views, init, options))
+    Ok(Trainer::new(backend(bench)?, train_views, init, options))
+}
+
+/// What `--device` asks for: by itself a real GPU where there is one, else the CPU.
+fn backend(bench: &Bench) -> Result<Box<dyn Backend>, RunError> {
+    match bench.options.device {
+        Device::Cpu => Ok(Box::new(Cpu::new())),
+        Device::Auto => match Gpu::new() {
+            Ok(gpu) => Ok(Box::new(gpu)),
+            Err(BackendError::Missing(_)) => Ok(Box::new(Cpu::new())),
+            Err(e) => {
+                bench.job.warn(format!("{e}: the splats are trained on the CPU"));
+                Ok(Box::new(Cpu::new()))
+            }
+        },
+        Device::Gpu => {
+            let gpu = Gpu::software_allowed().map_err(|e| RunError::Option(format!("--device gpu: {e}")))?;
+            if gpu.is_software() {
+                bench.job.warn(format!("{} computes on the CPU, and slower than --device cpu", gpu.name()));
+            }
+            Ok(Box::new(gpu))
+        }
+    }
 }
 
 fn checkpoint_path(bench: &Bench) -> PathBuf {

@@ -140,7 +140,9 @@ fn answer(view: View, draw: bool, last: Option<&Ready>, pace: &mut soft::Pace) -
         || {
             let packed = last.map(|l| &l.sorted.packed).filter(|p| p.cloud.same(&view.cloud));
             let packed = packed.map_or_else(|| Arc::new(pack(&view.cloud)), Arc::clone);
-            Arc::new(sort(&packed, &view.camera, &view.cloud.look(&view.look)))
+            // OpenGL draws an order that may be a little behind the camera: it needs what is just outside, too.
+            let sight = if draw { Sight::new(&view.camera) } else { Sight::all_around(&view.camera) };
+            Arc::new(sort(&packed, &view.camera, &sight, &view.cloud.look(&view.look)))
         },
         |l| Arc::clone(&l.sorted),
     );
@@ -149,8 +151,7 @@ fn answer(view: View, draw: bool, last: Option<&Ready>, pace: &mut soft::Pace) -
     Ready { sorted, image, view, seconds: start.elapsed().as_secs_f32() }
 }
 
-fn sort(packed: &Arc<Packed>, camera: &Camera, look: &Look) -> Sorted {
-    let sight = Sight::new(camera);
+fn sort(packed: &Arc<Packed>, camera: &Camera, sight: &Sight, look: &Look) -> Sorted {
     let seen: Vec<(u32, f32)> = packed
         .means
         .par_iter()
@@ -204,6 +205,11 @@ impl Sight {
         }
     }
 
+    /// Everything before the camera, at any angle.
+    fn all_around(camera: &Camera) -> Self {
+        Self { tangent: [f32::INFINITY; 2], ..Self::new(camera) }
+    }
+
     /// Depth of a splat that may be seen, from its mean and the trace of its covariance.
     fn depth(&self, mean: &[f32; 3], trace: f32) -> Option<f32> {
         let p: [f32; 3] =
@@ -242,22 +248,26 @@ pub(super) mod tests {
 
     /// A view's splats in order.
     pub(in crate::app::gl) fn sorted(view: &View) -> Sorted {
-        sort(&Arc::new(pack(&view.cloud)), &view.camera, &view.look)
+        sort(&Arc::new(pack(&view.cloud)), &view.camera, &Sight::new(&view.camera), &view.look)
     }
 
     fn camera(c2w: Isometry3<f64>) -> Camera {
         Camera { intrinsics: Intrinsics { width: 40, height: 30, fx: 20.0, fy: 20.0, cx: 20.0, cy: 15.0 }, c2w }
     }
 
+    fn ordered(c2w: Isometry3<f64>, look: &Look) -> Sorted {
+        let camera = camera(c2w);
+        sort(&Arc::new(pack(&Cloud::Splats(cloud()))), &camera, &Sight::new(&camera), look)
+    }
+
     #[test]
     fn the_farthest_comes_first_and_what_is_behind_not_at_all() {
-        let packed = Arc::new(pack(&Cloud::Splats(cloud())));
         let look = Look::default();
-        let sorted = sort(&packed, &camera(Isometry3::identity()), &look);
+        let sorted = ordered(Isometry3::identity(), &look);
         assert_eq!(sorted.order, [1, 3, 0]);
         assert_eq!(sorted.colors[0], [128, 255, 0, 255]);
         let turned = Isometry3::rotation(Vector3::y() * std::f64::consts::PI);
-        assert_eq!(sort(&packed, &camera(turned), &look).order, [2]);
+        assert_eq!(ordered(turned, &look).order, [2]);
     }
 
     #[test]
@@ -266,6 +276,8 @@ pub(super) mod tests {
         // The edge of the picture is at tangent 1 to the right and 0.75 down.
         assert_eq!(sight.depth(&[2.5, 0.0, 2.0], 0.09), Some(2.0), "0.35 from the plane of the edge, 0.3 wide");
         assert_eq!(sight.depth(&[3.0, 0.0, 2.0], 0.0), None);
+        let all_around = Sight::all_around(&camera(Isometry3::identity()));
+        assert_eq!(all_around.depth(&[3.0, 0.0, 2.0], 0.0), Some(2.0));
         assert_eq!(sight.depth(&[0.0, -2.5, 2.0], 0.0), None);
         assert_eq!(sight.depth(&[0.0, 0.0, -0.1], 9.0), None);
         assert_eq!(sight.depth(&[f32::NAN, 0.0, 1.0], 0.1), None);
@@ -273,15 +285,14 @@ pub(super) mod tests {
 
     #[test]
     fn hidden_splats_are_not_drawn_and_depth_runs_over_the_others() {
-        let packed = Arc::new(pack(&Cloud::Splats(cloud())));
         let crop = Crop { min: [-0.5, -1.0, 0.0], max: [0.5, 1.0, 5.0] };
         let look = Look { mode: Mode::Depth, crop: Some(crop), least_opacity: 0.5 };
-        let sorted = sort(&packed, &camera(Isometry3::identity()), &look);
+        let sorted = ordered(Isometry3::identity(), &look);
         assert_eq!(sorted.order, [1, 0]);
         assert_eq!(sorted.range, [1.0, 3.0]);
         assert_eq!(sorted.colors.iter().map(|c| c[0]).collect::<Vec<_>>(), [255, 0]);
         let faint = Look { least_opacity: 0.51, ..Look::default() };
-        assert!(sort(&packed, &camera(Isometry3::identity()), &faint).order.is_empty());
+        assert!(ordered(Isometry3::identity(), &faint).order.is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::app::training::{self, Curves};
 use crate::scene::Training;
 use eframe::egui::{Align, Color32, Grid, Label, Layout, Rangef, RichText, Sense, Ui, Vec2b};
 use egui_extras::{Column, TableBuilder};
-use egui_plot::{Line, Plot, PlotPoints};
+use egui_plot::{AxisHints, Line, Plot, PlotPoints};
 use std::sync::Arc;
 
 /// What it keeps between frames: curves and list, worked out anew when something has arrived.
@@ -113,6 +113,10 @@ fn facts(ui: &mut Ui, training: &Training, at_work: bool) {
 fn curve(ui: &mut Ui, name: &str, points: &[[f64; 2]], color: Color32) {
     let last = points.last().map_or(String::new(), |p| format!(": {:.*}", if p[1] < 1.0 { 4 } else { 1 }, p[1]));
     ui.small(format!("{name}{last}"));
+    if points.is_empty() {
+        ui.weak("not measured yet");
+        return;
+    }
     let plot = Plot::new(name)
         .height(96.0)
         .allow_drag(false)
@@ -124,6 +128,7 @@ fn curve(ui: &mut Ui, name: &str, points: &[[f64; 2]], color: Color32) {
         .set_margin_fraction(eframe::egui::vec2(0.02, 0.08))
         .auto_bounds(Vec2b::TRUE)
         .grid_spacing(Rangef::new(16.0, 60.0))
+        .custom_x_axes(vec![AxisHints::new_x().label_spacing(Rangef::new(24.0, 36.0))])
         .y_axis_min_width(30.0);
     plot.show(ui, |ui| ui.line(Line::new(name, PlotPoints::from(points.to_vec())).color(color).width(1.6)));
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Seconds without a move after which the picture is drawn at full size.
-const REST: f64 = 0.15;
+const REST: f64 = 0.1;
 
 /// How long a frame of the window waits for a picture that the CPU draws, while the camera moves.
 const WAIT: Duration = Duration::from_millis(12);

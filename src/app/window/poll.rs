@@ -102,6 +102,10 @@ impl Window {
 
     pub(super) fn poll_run(&mut self, ctx: &Context) {
         self.model.at_work = self.run.as_ref().is_some_and(|r| !r.progress.over && r.pipeline.is_running());
+        if self.model.at_work {
+            // What it says wakes the window; this is for a last word that was said between two frames.
+            ctx.request_repaint_after_secs(1.0);
+        }
         let Some(run) = &mut self.run else { return };
         let messages: Vec<Message> = run.pipeline.messages.try_iter().collect();
         for m in &messages {

@@ -126,7 +126,9 @@ impl Window {
                 self.changed_at = None;
                 self.save_view();
             }
-            _ => {}
+            // A frame in between forgets when the next one was asked for.
+            Some(at) => ctx.request_repaint_after_secs((SAVE_AFTER - (now - at)) as f32 + 0.05),
+            None => {}
         }
     }
 }

@@ -2,8 +2,8 @@
 """Writes tests/splats/: small splats, each written by another program, of the numbers of `known` in src/splat/file/tests.rs.
 
 The files are in git; run this only after changing it:
-    pip install numpy plyfile gsply
-    npm install --prefix NODE @playcanvas/splat-transform @adobe/spz
+    pip install numpy plyfile gsply zstandard
+    npm install --prefix NODE @playcanvas/splat-transform@3 @adobe/spz   # SPZ of version 2 lies turned
     tests/make_splats.py NODE
 """
 import pathlib
@@ -86,8 +86,9 @@ def main():
         tmp = pathlib.Path(tmp)
         write_ply(tmp / "large.ply", large)
         splat_transform(tmp / "large.ply", OUT / "splat-transform.compressed.ply")
-        splat_transform(OUT / "plyfile.ply", OUT / "splat-transform.ply")
-        splat_transform("--spz-version", "3", OUT / "plyfile.ply", OUT / "splat-transform.v3.spz")
+        write_ply(tmp / "small.ply", small)
+        splat_transform(tmp / "small.ply", OUT / "splat-transform.ply")
+        splat_transform("--spz-version", "3", tmp / "small.ply", OUT / "splat-transform.v3.spz")
         niantic(small, tmp)
     data = gsply.plyread(OUT / "plyfile.ply")
     gsply.plywrite(OUT / "gsply.compressed.ply", data, compressed=True)

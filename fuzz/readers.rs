@@ -122,10 +122,10 @@ pub(crate) fn depth_png(data: &[u8]) {
     }
 }
 
-/// `splat.ply`.
-pub(crate) fn splat_ply(data: &[u8]) {
-    let (_dir, path) = holding("splat.ply", data);
-    match holoscope::splat::read_ply(&path) {
+/// A splat of any format.
+pub(crate) fn splat(data: &[u8]) {
+    let (_dir, path) = holding("splat.spz", data);
+    match holoscope::splat::read(&path) {
         Ok(g) => {
             let n = g.len();
             assert!([g.log_scales.len(), g.quats.len(), g.opacity_logits.len()] == [n; 3]);

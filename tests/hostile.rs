@@ -10,6 +10,7 @@ use exif::{Field, In, Rational, Tag, Value};
 use holoscope::review::{Decision, Review};
 use holoscope::scene::folder::SceneFolder;
 use holoscope::scene::{Camera, DepthMap, Gaussians, Instance, Intrinsics, Rle, Sparse, SparsePoint, TriMesh};
+use holoscope::splat::SplatFormat;
 use image::{ImageBuffer, ImageFormat, Luma, Rgb, RgbImage};
 use nalgebra::{Isometry3, Point3};
 use proptest::prelude::*;
@@ -102,7 +103,7 @@ struct Valid {
     intrinsics: Vec<u8>,
     mask: Vec<u8>,
     depth: Vec<u8>,
-    splat: Vec<u8>,
+    splats: Vec<Vec<u8>>,
     mesh: Vec<u8>,
     colmap: Vec<u8>,
     jsons: Vec<Vec<u8>>,
@@ -167,7 +168,9 @@ fn written() -> tempfile::TempDir {
         sh: vec![[0.1, 0.2, 0.3]; 20],
         antialiased: false,
     };
-    holoscope::splat::write_ply(&folder.splat_path(), &splats).unwrap();
+    for format in [SplatFormat::Ply, SplatFormat::CompressedPly, SplatFormat::Spz3, SplatFormat::Spz4] {
+        holoscope::splat::write(&dir.path().join(format.file_name()), &splats, format, &[]).unwrap();
+    }
     let mut review = Review::open(dir.path(), instances(), "ana").unwrap();
     review.decide(1, Decision::Accept).unwrap();
     review.decide(2, Decision::Recaption { text: "a \"red\" chair".into() }).unwrap();
@@ -206,7 +209,7 @@ static VALID: LazyLock<Valid> = LazyLock::new(|| {
         poses: poses.to_string().into_bytes(),
         mask: png(&ImageBuffer::<Luma<u8>, _>::from_fn(40, 32, |x, _| Luma([if x < 9 { 0 } else { 255 }]))),
         depth: file("depth/a.png"),
-        splat: file("splat.ply"),
+        splats: ["splat.ply", "splat.compressed.ply", "splat.spz", "splat.v4.spz"].map(file).to_vec(),
         mesh: file("mesh.ply"),
         colmap: colmap.join(&b"\n----\n"[..]),
         jsons: [meta, all, masks].map(|v| v.to_string().into_bytes()).to_vec(),
@@ -229,7 +232,10 @@ fn valid_files_are_read() {
     assert_eq!(folder.read_sparse(&["a.png".into(), "b.png".into()]).unwrap().points.len(), 6);
     assert_eq!(folder.read_mesh().unwrap().triangles.len(), 3);
     assert_eq!(folder.read_depth("a").unwrap().width, 9);
-    assert_eq!(holoscope::splat::read_ply(&folder.splat_path()).unwrap().len(), 5);
+    for splat in &v.splats {
+        std::fs::write(folder.splat_path(), splat).unwrap();
+        assert_eq!(holoscope::splat::read(&folder.splat_path()).unwrap().len(), 5);
+    }
     assert_eq!(folder.read_meta().unwrap().images, ["a.png"]);
     assert_eq!(folder.read_instances().unwrap().instances.len(), 3);
     assert_eq!(folder.read_masks("a").unwrap().masks[0].segmentation.decode().len(), 200);
@@ -270,7 +276,7 @@ proptest! {
 
     #[test]
     fn splats_and_meshes(seed in any::<u64>()) {
-        readers::splat_ply(&damaged(&VALID.splat, seed));
+        VALID.splats.iter().for_each(|s| readers::splat(&damaged(s, seed)));
         readers::mesh_ply(&damaged(&VALID.mesh, seed));
     }
 

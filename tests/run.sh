@@ -46,7 +46,8 @@ if command -v python3 >/dev/null 2>&1; then
     [ -x .venv/bin/python3 ] || python3 -m venv --system-site-packages .venv || echo "No .venv: python3 -m venv fails."
     if [ -x .venv/bin/python3 ]; then
         PATH="$PWD/.venv/bin:$PATH"
-        for pair in numpy:numpy scipy:scipy PIL:pillow pycocotools:pycocotools pycolmap:pycolmap; do
+        for pair in numpy:numpy scipy:scipy PIL:pillow pycocotools:pycocotools pycolmap:pycolmap \
+            plyfile:plyfile gsply:gsply zstandard:zstandard; do
             python3 -c "import ${pair%%:*}" 2>/dev/null ||
                 python3 -m pip install --quiet --disable-pip-version-check "${pair##*:}" ||
                 echo "No ${pair##*:} from PyPI: tests that compare with it are skipped."
@@ -65,6 +66,10 @@ fi
 [ -n "${HOLOSCOPE_ONNXRUNTIME:-}" ] || die "the tests of models need ONNX Runtime, and PyPI's onnxruntime could not be
     installed: set HOLOSCOPE_ONNXRUNTIME to a libonnxruntime of version 1.23 or later"
 export PATH
+if command -v npm >/dev/null 2>&1 && [ ! -d .peers/node_modules ]; then
+    npm install --prefix .peers --silent --no-audit --no-fund @playcanvas/splat-transform@3 @adobe/spz ||
+        echo "No SplatTransform from npm: tests that compare with it are skipped."
+fi
 
 # A screen of its own: no window opens on the desktop, and keys go nowhere else.
 screen=''

@@ -229,6 +229,12 @@ fn decisions_made_with_keys_last_and_are_exported() {
     window.key("ctrl+shift+z");
     let before = watch.after_line(5);
     assert_eq!(before, items);
+    // One key shows depth in 3D, another the splats over the photo: both are kept with the view, and decide nothing.
+    window.key("n");
+    window.key("x");
+    let mode = |view: &serde_json::Value| view["look"]["mode"] == "Depth" && view["compare"] == "Render";
+    wait_for("the view is saved", || saved_view(&config).filter(mode));
+    assert_eq!(watch.lines(), 5);
     window.kill();
 
     assert_eq!(watch.items(), before);
@@ -246,6 +252,12 @@ fn decisions_made_with_keys_last_and_are_exported() {
     assert!(unreviewed.is_superset(&of(&with(&before, |r| r.verdict == Verdict::Unreviewed))), "{unreviewed:?}");
     assert!(unreviewed.is_disjoint(&of(&rejected)), "{unreviewed:?}");
     assert_eq!(exported_labels(&scene, &dir.path().join("all"), "all"), of(&[1, 2, 3, 4]));
+}
+
+/// How the window shows the one scene that it has shown, as it is kept in the user's configuration.
+fn saved_view(config: &Path) -> Option<serde_json::Value> {
+    let file = std::fs::read_dir(config.join("holoscope/views")).ok()?.find_map(Result::ok)?;
+    serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()
 }
 
 /// Runs `holoscope export --format coco`; the categories that its annotations have.

@@ -5,6 +5,7 @@ uniform mat4 view;        // world to camera, OpenCV axes
 uniform vec4 lens;        // fx, fy, cx, cy in pixels of the target
 uniform vec2 size;        // of the target in pixels
 uniform float near;       // nearer than this is not drawn
+uniform int antialiased;  // whether opacity falls by as much as the blur widens (Mip-Splatting, eq. 8)
 uniform float blur;       // variance in square pixels that every splat gets, so that none falls between pixels
 
 in vec2 corner;  // -1 or 1
@@ -27,8 +28,7 @@ void main() {
     vec4 ca = texelFetch(splats, at + ivec2(1, 0), 0);
     vec4 cb = texelFetch(splats, at + ivec2(2, 0), 0);
     vec3 p = (view * vec4(mean.xyz, 1.0)).xyz;
-    float reach2 = 2.0 * log(255.0 * mean.w);
-    if (p.z < near || reach2 <= 0.0) {
+    if (p.z < near || 255.0 * mean.w <= 1.0) {
         return;
     }
     mat3 covariance = mat3(ca.x, ca.y, ca.z, ca.y, ca.w, cb.x, ca.z, cb.x, cb.y);
@@ -45,6 +45,15 @@ void main() {
     float a = dot(u, cu) + blur;
     float b = dot(v, cu);
     float c = dot(v, cv) + blur;
+    float opacity = mean.w;
+    if (antialiased != 0) {
+        float narrow = (a - blur) * (c - blur) - b * b;
+        opacity *= sqrt(max(narrow / (a * c - b * b), 0.000025));
+    }
+    float reach2 = 2.0 * log(255.0 * opacity);
+    if (reach2 <= 0.0) {
+        return;
+    }
     // Axes of the ellipse: eigenvectors of [a b; b c].
     float middle = 0.5 * (a + c);
     float radius = length(vec2(0.5 * (a - c), b));
@@ -54,6 +63,6 @@ void main() {
     offset = corner * sqrt(reach2);
     vec2 shift = axis * (sqrt(l1) * offset.x) + vec2(-axis.y, axis.x) * (sqrt(l2) * offset.y);
     vec2 pixel = lens.xy * p.xy / p.z + lens.zw + shift;
-    rgba = vec4(vec3(color.rgb) / 255.0, mean.w);
+    rgba = vec4(vec3(color.rgb) / 255.0, opacity);
     gl_Position = vec4(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y, 0.0, 1.0);
 }

@@ -1,5 +1,7 @@
 //! What panels ask for. They change nothing themselves: the window carries these out after the frame.
 
+use super::compare::Compare;
+use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
 use super::overlay::PhotoView;
@@ -42,6 +44,12 @@ pub(super) enum Command {
     Sort(Sort),
     /// What is shown.
     Show(Shown),
+    /// How the splats are shown.
+    SetLook(Look),
+    /// What the photo is compared with.
+    Compare(Compare),
+    /// Where the line between photo and render is, 0..1 of the photo's width.
+    Split(f32),
     /// Dark or light.
     Theme(ThemePreference),
     /// Panels back where they were at first.

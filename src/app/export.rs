@@ -5,11 +5,14 @@ use crate::scene::folder::SceneFolder;
 use std::path::Path;
 
 /// The formats, and what they are.
-pub(super) const FORMATS: [(Format, &str); 5] = [
-    (Format::All, "Everything below"),
+pub(super) const FORMATS: [(Format, &str); 8] = [
+    (Format::All, "Masks, boxes, splats as PLY, surface"),
     (Format::Coco, "Masks, as COCO annotations"),
     (Format::Instances, "Boxes, labels and captions, as JSON"),
     (Format::Splat, "Splats, as PLY"),
+    (Format::CompressedPly, "Splats, as compressed PLY"),
+    (Format::Spz, "Splats, as SPZ (version 3: most readers)"),
+    (Format::Spz4, "Splats, as SPZ (version 4)"),
     (Format::Mesh, "Surface, as PLY"),
 ];
 

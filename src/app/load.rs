@@ -2,7 +2,7 @@
 
 use crate::pipeline::Message;
 use crate::scene::folder::{SceneFolder, SceneMeta};
-use crate::scene::{FrameMasks, Gaussians, Instance, Sparse};
+use crate::scene::{FrameMasks, Gaussians, Instance, Sparse, Training};
 use crossbeam_channel::{Receiver, Sender};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub(super) enum Piece {
     Masks(Arc<Vec<FrameMasks>>),
     /// Instances.
     Instances(Vec<Instance>),
+    /// How the splats were trained.
+    Training(Arc<Training>),
     /// Splats.
     Gaussians(Arc<Gaussians>),
     /// Something is not there or is damaged; the rest is shown.
@@ -66,6 +68,14 @@ fn read(root: &Path, tell: &dyn Fn(Piece) -> bool) -> Result<(), String> {
     if root.join("masks").is_dir() {
         let masks = names.iter().map(|name| read_masks(&folder, name, tell)).collect();
         tell(Piece::Masks(Arc::new(masks)));
+    }
+    match folder.read_training() {
+        Ok(training) => {
+            training.map(|t| tell(Piece::Training(Arc::new(t))));
+        }
+        Err(e) => {
+            tell(Piece::Trouble(e.to_string()));
+        }
     }
     if folder.splat_path().is_file() {
         let splats = crate::splat::read_ply(&folder.splat_path()).map(|g| Piece::Gaussians(Arc::new(g)));

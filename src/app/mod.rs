@@ -5,23 +5,28 @@
 //! folder.
 
 mod command;
+mod compare;
 mod display;
 mod export;
 mod gl;
 mod health;
 mod load;
 mod log;
+mod look;
 mod mask_image;
 mod measure;
 mod model;
 mod orbit;
 mod order;
 mod overlay;
+mod palette;
 mod panels;
 mod photos;
 mod pick;
 mod screenshot;
 mod shortcuts;
+mod training;
+mod turning;
 mod view_state;
 mod window;
 

@@ -9,7 +9,7 @@ use super::photos::{Photo, Pixels};
 use super::view_state::SceneView;
 use crate::review::{Review, Reviewed, Verdict};
 use crate::scene::folder::SceneMeta;
-use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, Sparse};
+use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, Sparse, Training};
 use nalgebra::{Point3, Vector3};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,8 @@ pub(super) struct Model {
     pub sparse: Arc<Sparse>,
     /// Splats.
     pub cloud: Option<Arc<Gaussians>>,
+    /// How the splats are trained, or were.
+    pub training: Option<Arc<Training>>,
     /// Masks by photo; shorter than `photos` while not known.
     pub masks: Arc<Vec<FrameMasks>>,
     /// The review; none before instances are on disk.
@@ -67,6 +69,8 @@ pub(super) struct Model {
     pub reading_warnings: Vec<String>,
     /// The measuring tape, while it is in use.
     pub measure: Option<Measure>,
+    /// Whether a run is at work on it.
+    pub at_work: bool,
     /// Goes up whenever masks or what is shown of them change.
     pub mask_stamp: u64,
 }

@@ -1,5 +1,6 @@
 //! What is under the pointer.
 
+use super::look::Look;
 use crate::scene::{FrameMasks, Gaussians, OrientedBox, Rle};
 use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector3};
 
@@ -29,8 +30,13 @@ pub(super) fn along_ray<'a>(
 }
 
 /// Where a ray ends on the splats: the depth at which half of the light is gone. A Gaussian counts at its point of
-/// highest density along the ray, with the alpha it has there.
-pub(super) fn surface(cloud: &Gaussians, origin: &Point3<f64>, direction: &Vector3<f64>) -> Option<Point3<f64>> {
+/// highest density along the ray, with the alpha it has there; what `look` hides does not count.
+pub(super) fn surface(
+    cloud: &Gaussians,
+    look: &Look,
+    origin: &Point3<f64>,
+    direction: &Vector3<f64>,
+) -> Option<Point3<f64>> {
     let (eye, ahead) = (origin.cast::<f32>(), direction.normalize().cast::<f32>());
     let mut met: Vec<(f32, f32)> = Vec::new();
     for (i, mean) in cloud.means.iter().enumerate() {
@@ -49,6 +55,9 @@ pub(super) fn surface(cloud: &Gaussians, origin: &Point3<f64>, direction: &Vecto
         let (m, d) = (local(&to), local(&ahead));
         let t = m.dot(&d) / d.norm_squared();
         let opacity = 1.0 / (1.0 + (-cloud.opacity_logits[i]).exp());
+        if !look.shows(mean, opacity) {
+            continue;
+        }
         let alpha = opacity * (-0.5 * (m - d * t).norm_squared()).exp();
         if t > 0.0 && alpha > 0.01 {
             met.push((t, alpha));
@@ -156,9 +165,9 @@ mod tests {
             sh: vec![[0.0; 3]; 3],
             antialiased: false,
         };
-        let met = surface(&cloud, &Point3::origin(), &(Vector3::x() * 2.0)).unwrap();
+        let met = surface(&cloud, &Look::default(), &Point3::origin(), &(Vector3::x() * 2.0)).unwrap();
         assert!((met - Point3::new(3.0, 0.0, 0.0)).norm() < 1e-3, "{met}");
-        assert!(surface(&cloud, &Point3::origin(), &-Vector3::x()).is_none());
+        assert!(surface(&cloud, &Look::default(), &Point3::origin(), &-Vector3::x()).is_none());
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(super) enum Action {
     Boxes,
     Cameras,
     Splats,
+    NextMode,
+    Trim,
+    Compare,
     Measure,
     Filter,
     Undo,
@@ -35,7 +38,7 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
 /// Action, modifiers, key, what it does.
-pub(super) const TABLE: [(Action, Modifiers, Key, &str); 24] = [
+pub(super) const TABLE: [(Action, Modifiers, Key, &str); 27] = [
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -51,6 +54,9 @@ pub(super) const TABLE: [(Action, Modifiers, Key, &str); 24] = [
     (Action::Boxes, NONE, Key::B, "Show or hide boxes"),
     (Action::Cameras, NONE, Key::P, "Show or hide the photos' cameras in 3D"),
     (Action::Splats, NONE, Key::G, "Splats or sparse points in 3D"),
+    (Action::NextMode, NONE, Key::N, "The 3D view in colour, as depth, normals or opacity"),
+    (Action::Trim, NONE, Key::T, "Hide splats: outside of a box, or faint ones"),
+    (Action::Compare, NONE, Key::X, "The photo against the splats, their error, or alone"),
     (Action::Measure, NONE, Key::D, "Measure a distance, and set the scale by it"),
     (Action::Filter, NONE, Key::Slash, "Filter the list"),
     (Action::Undo, CTRL, Key::Z, "Take the last decision back"),

@@ -1,6 +1,8 @@
 //! What the window looked like when it was closed: a file for the program, one for each scene, both in the user's
 //! configuration folder. Never in the scene: how one looks at it is neither a result nor a decision.
 
+use super::compare::Compare;
+use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
 use super::overlay::PhotoView;
@@ -24,16 +26,18 @@ pub(super) struct Shown {
     pub grid: bool,
     /// Boxes and masks of rejected instances.
     pub rejected: bool,
+    /// The fields that hide splats.
+    pub trim: bool,
 }
 
 impl Default for Shown {
     fn default() -> Self {
-        Self { masks: true, boxes: true, cameras: true, splats: true, grid: true, rejected: false }
+        Self { masks: true, boxes: true, cameras: true, splats: true, grid: true, rejected: false, trim: false }
     }
 }
 
 /// How one looks at one scene.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct SceneView {
     /// Selected instance.
@@ -52,6 +56,30 @@ pub(super) struct SceneView {
     pub sort: Sort,
     /// What is shown.
     pub shown: Shown,
+    /// How the splats are shown.
+    pub look: Look,
+    /// What the photo is compared with.
+    pub compare: Compare,
+    /// Where the line between photo and render is, 0..1 of the photo's width.
+    pub split: f32,
+}
+
+impl Default for SceneView {
+    fn default() -> Self {
+        Self {
+            instance: None,
+            photo: None,
+            orbit: None,
+            on_camera: None,
+            photo_view: PhotoView::default(),
+            filter: String::new(),
+            sort: Sort::default(),
+            shown: Shown::default(),
+            look: Look::default(),
+            compare: Compare::default(),
+            split: 0.5,
+        }
+    }
 }
 
 /// How the window is laid out.
@@ -98,6 +126,7 @@ pub(super) fn save<T: Serialize>(folder: &Path, file: &str, value: &T) -> std::i
 
 #[cfg(test)]
 mod tests {
+    use super::super::look::{Crop, Mode};
     use super::*;
 
     #[test]
@@ -107,6 +136,11 @@ mod tests {
             instance: Some(7),
             orbit: Some(Orbit { yaw: 0.1 + 0.2, ..Orbit::default() }),
             filter: "chair".into(),
+            look: Look {
+                mode: Mode::Normals,
+                crop: Some(Crop { min: [0.1; 3], max: [1.7, 2.3, 0.9] }),
+                least_opacity: 0.3,
+            },
             ..SceneView::default()
         };
         let file = scene_file(home.path());

@@ -16,6 +16,7 @@ use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
 use super::screenshot::Screenshot;
 use super::shortcuts::{self, Action};
+use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
 use crate::pipeline::{Pipeline, RunOptions};
 use crossbeam_channel::{Receiver, Sender};
@@ -66,6 +67,7 @@ pub(super) struct Window {
     saved: (Option<SceneView>, Option<Layout>),
     changed_at: Option<f64>,
     screenshot: Screenshot,
+    turning: Turning,
     reviewer: String,
     title: String,
     options: RunOptions,
@@ -92,6 +94,7 @@ impl Window {
             saved: (None, None),
             changed_at: None,
             screenshot: Screenshot::from_env(),
+            turning: Turning::from_env(),
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
@@ -126,7 +129,6 @@ impl Window {
     fn panels(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
         let run = self.run.as_ref().map(|r| RunState {
             progress: &r.progress,
-            training: r.pipeline.live.training.load_full(),
             paused: r.pipeline.is_paused(),
             running: r.pipeline.is_running(),
             folders: (&r.input, &r.out),
@@ -161,7 +163,7 @@ impl eframe::App for Window {
         }
     }
 
-    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
         let has_scene = self.run.is_some() || self.model.root.is_some();
@@ -182,6 +184,10 @@ impl eframe::App for Window {
         if !commands.is_empty() {
             ctx.request_repaint();
         }
+        let (viewport, orbit) = (&self.panels.viewport, self.model.view.orbit);
+        let settled = !self.loading && viewport.is_settled(&self.model);
+        let turned = self.turning.frame(&ctx, orbit, viewport.shown(), settled, frame.info().cpu_usage);
+        commands.extend(turned.map(Command::Look));
         for command in commands {
             self.handle(&ctx, command);
         }

@@ -5,26 +5,46 @@ mod coco;
 mod tests;
 
 use crate::review::{Review, ReviewError, Reviewed, Verdict};
-use crate::scene::folder::{FolderError, SceneFolder, write_atomic};
-use crate::scene::{Instance, InstanceState};
+use crate::scene::folder::{FolderError, SceneFolder, is_model, write_atomic};
+use crate::scene::{Camera, Instance, InstanceState};
+use crate::splat::{self, SplatFileError, SplatFormat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// 2D masks as COCO instance annotations: coco.json
     Coco,
     /// 3D instances as reviewed, with verdicts: instances.json
     Instances,
-    /// The Gaussians: splat.ply
+    /// The Gaussians, as 3DGS holds them: splat.ply
     Splat,
+    /// The Gaussians in a tenth of the space, for SuperSplat and PlayCanvas: splat.compressed.ply
+    CompressedPly,
+    /// The Gaussians in a tenth of the space, as SPZ of version 3, which most readers know: splat.spz
+    Spz,
+    /// The same as SPZ of version 4: splat.v4.spz
+    Spz4,
     /// The surface: mesh.ply
     Mesh,
-    /// All of these
+    /// COCO, instances, splat and mesh
     All,
+}
+
+impl Format {
+    /// How the Gaussians are written, where they are.
+    fn of_splats(self) -> Option<SplatFormat> {
+        match self {
+            Self::Splat | Self::All => Some(SplatFormat::Ply),
+            Self::CompressedPly => Some(SplatFormat::CompressedPly),
+            Self::Spz => Some(SplatFormat::Spz3),
+            Self::Spz4 => Some(SplatFormat::Spz4),
+            Self::Coco | Self::Instances | Self::Mesh => None,
+        }
+    }
 }
 
 /// Which instances to write.
@@ -72,6 +92,9 @@ pub enum ExportError {
     /// A file of the scene or of the export.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The Gaussians.
+    #[error(transparent)]
+    Splat(#[from] SplatFileError),
     /// The log of the review.
     #[error(transparent)]
     Review(#[from] ReviewError),
@@ -122,7 +145,7 @@ struct Items<'a> {
 
 /// Writes one export format (or all) of a scene into the folder `out`; every file whole or not at all.
 pub fn export(scene: &SceneFolder, format: Format, out: &Path, include: Include) -> Result<Exported, ExportError> {
-    if matches!(format, Format::Splat | Format::Mesh) {
+    if !matches!(format, Format::Coco | Format::Instances | Format::All) {
         return write(scene, &BTreeMap::new(), format, out, include);
     }
     let instances = scene.root().join("instances.json");
@@ -163,10 +186,20 @@ fn write(
             write_json(&mut done, out.join("instances.json"), &Items { version: 1, units, scale_source, instances })?;
         }
     }
-    for (wanted, from) in [(Format::Splat, scene.splat_path()), (Format::Mesh, scene.mesh_path())] {
-        if wants(wanted) {
-            copy(&mut done, &from, out, format == Format::All)?;
-        }
+    if let Some(as_what) = format.of_splats()
+        && is_there(&mut done, &scene.splat_path(), format)?
+    {
+        std::fs::create_dir_all(out).map_err(|source| FolderError::Io {
+            action: "create",
+            path: out.into(),
+            source,
+        })?;
+        let path = out.join(as_what.file_name());
+        splat::write(&path, &splat::read_ply(&scene.splat_path())?, as_what, &cameras(scene)?)?;
+        done.files.push(path);
+    }
+    if wants(Format::Mesh) && is_there(&mut done, &scene.mesh_path(), format)? {
+        copy(&mut done, &scene.mesh_path(), out)?;
     }
     Ok(done)
 }
@@ -204,16 +237,29 @@ fn write_json(done: &mut Exported, path: PathBuf, value: &impl Serialize) -> Res
     Ok(())
 }
 
-/// Copies a file of the scene; one that is not there is an error, or noted where it is one of many.
-fn copy(done: &mut Exported, from: &Path, out: &Path, one_of_many: bool) -> Result<(), ExportError> {
-    let Some(name) = from.file_name() else { return Ok(()) };
-    if !from.is_file() {
-        if !one_of_many {
-            return Err(ExportError::Missing(from.into()));
-        }
-        done.missing.push(name.to_string_lossy().into_owned());
-        return Ok(());
+/// The cameras of the photos; none where the scene has no poses.
+fn cameras(scene: &SceneFolder) -> Result<Vec<Camera>, ExportError> {
+    if !is_model(&scene.root().join("sparse/0")) {
+        return Ok(Vec::new());
     }
+    Ok(scene.read_sparse(&scene.read_meta()?.images)?.cameras.into_iter().flatten().collect())
+}
+
+/// Whether the scene has a file; one that it lacks is an error, or noted where it is one of many.
+fn is_there(done: &mut Exported, file: &Path, format: Format) -> Result<bool, ExportError> {
+    if file.is_file() {
+        return Ok(true);
+    }
+    if format != Format::All {
+        return Err(ExportError::Missing(file.into()));
+    }
+    done.missing.extend(file.file_name().map(|n| n.to_string_lossy().into_owned()));
+    Ok(false)
+}
+
+/// Copies a file of the scene.
+fn copy(done: &mut Exported, from: &Path, out: &Path) -> Result<(), ExportError> {
+    let Some(name) = from.file_name() else { return Ok(()) };
     let bytes = std::fs::read(from).map_err(|source| FolderError::Io { action: "read", path: from.into(), source })?;
     write_atomic(&out.join(name), &bytes)?;
     done.files.push(out.join(name));

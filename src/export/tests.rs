@@ -1,6 +1,6 @@
 use super::*;
 use crate::scene::folder::{SceneMeta, VERSION};
-use crate::scene::{FrameMasks, Instances, Mask2d, OrientedBox, Rle};
+use crate::scene::{FrameMasks, Gaussians, Instances, Mask2d, OrientedBox, Rle};
 use nalgebra::{Point3, Vector3};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -164,14 +164,34 @@ fn nothing_accepted_is_a_sentence() {
 }
 
 #[test]
-fn splat_and_mesh_are_copied() {
+fn splat_and_mesh_go_out() {
     let dir = tempfile::tempdir().unwrap();
     let (scene, out) = (scene(&dir.path().join("scene")), dir.path().join("out"));
     let error = export(&scene, Format::Splat, &out, Include::Accepted).unwrap_err().to_string();
     assert!(error.contains("splat.ply is not there"), "{error}");
-    std::fs::write(scene.splat_path(), b"splat").unwrap();
-    export(&scene, Format::Splat, &out, Include::Accepted).unwrap();
-    assert_eq!(std::fs::read(out.join("splat.ply")).unwrap(), b"splat");
+    // The third cannot be seen, and the first quaternion is not of unit length.
+    let splats = Gaussians {
+        means: vec![[1.0, 2.0, 3.0], [2.0, 0.0, 0.0], [0.0; 3]],
+        log_scales: vec![[-3.0; 3]; 3],
+        quats: vec![[2.0, 0.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0], [1.0, 0.0, 0.0, 0.0]],
+        opacity_logits: vec![1.0, 2.0, -5.6],
+        sh_degree: 0,
+        sh: vec![[0.5; 3]; 3],
+        antialiased: true,
+    };
+    splat::write_ply(&scene.splat_path(), &splats).unwrap();
+    for (format, name) in [
+        (Format::Splat, "splat.ply"),
+        (Format::CompressedPly, "splat.compressed.ply"),
+        (Format::Spz, "splat.spz"),
+        (Format::Spz4, "splat.v4.spz"),
+    ] {
+        assert_eq!(export(&scene, format, &out, Include::Accepted).unwrap().files, [out.join(name)]);
+        let back = splat::read(&out.join(name)).unwrap();
+        assert!((back.len(), back.antialiased) == (2, true), "{name}");
+        assert!(back.quats.iter().all(|q| (q.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5), "{name}");
+    }
+    assert_eq!(splat::read_ply(&scene.splat_path()).unwrap(), splats);
     let done = write(&scene, &items(), Format::All, &out, Include::Accepted).unwrap();
     assert_eq!(done.files, ["coco.json", "instances.json", "splat.ply"].map(|n| out.join(n)));
     assert_eq!(done.missing, ["mesh.ply"]);

@@ -1,5 +1,6 @@
 //! Stage 1: structure from motion, dense depth, planes, gravity, fusion to a mesh.
 
+pub mod agreement;
 pub mod dense;
 pub mod depth_fit;
 pub mod depth_model;

@@ -1,5 +1,5 @@
-//! A Holi-Spatial result: what another pipeline made, to be reviewed. Splats (`point_cloud.ply`), a mesh, boxes in JSON,
-//! and where they are there, cameras (`cameras.json` of 3D Gaussian splatting) and the photos.
+//! A Holi-Spatial result: what another pipeline made, to be reviewed. Splats (`point_cloud.ply`, or compressed), a mesh,
+//! boxes in JSON, and where they are there, cameras (`cameras.json` of 3D Gaussian splatting) and the photos.
 
 use super::found::{Found, Given, Item, PHOTO, files_in};
 use super::poses::{read_json, rigid};
@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// Folders of a result, or of the dataset that it was made of, that hold photos.
 const PHOTO_FOLDERS: [&str; 6] = ["images", "rgb", "color", "dense/rgb", "dslr/resized_undistorted_images", ""];
+
+/// What the splats of a result may be called.
+const SPLATS: [&str; 3] = ["point_cloud.ply", "point_cloud.compressed.ply", "point_cloud.spz"];
 
 /// Masks of more pixels are of no photo.
 const MOST_PIXELS: u64 = 100_000_000;
@@ -59,7 +62,7 @@ impl HoliResult {
             .collect();
         steps.sort();
         let places = std::iter::once(root.to_path_buf()).chain(steps.into_iter().rev().map(|s| s.1));
-        let splats = places.map(|p| p.join("point_cloud.ply")).find(|p| p.is_file())?;
+        let splats = places.flat_map(|p| SPLATS.map(|n| p.join(n))).find(|p| p.is_file())?;
         let mut jsons = inside(root, &["json"]);
         ["boxes", "json"].iter().for_each(|f| jsons.extend(inside(&root.join(f), &["json"])));
         let boxes = jsons.into_values().find(|p| objects_in(p).is_some())?;

@@ -36,7 +36,7 @@ pub enum RunError {
     },
     /// The splats cannot be read or written.
     #[error(transparent)]
-    Ply(#[from] crate::splat::PlyError),
+    Splat(#[from] crate::splat::SplatFileError),
     /// The masks' file cannot be used.
     #[error(transparent)]
     Masks(#[from] crate::perception::files::MaskFileError),
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
         if !goes_on(Stage::Splats) {
             return Ok(());
         }
-        let gaussians = stages::splats(&mut self, &capture, &geometry)?;
+        let (gaussians, geometry) = stages::splats(&mut self, &capture, &geometry)?;
         if !goes_on(Stage::Mesh) {
             return Ok(());
         }

@@ -47,6 +47,12 @@ impl Gaussians {
         &self.sh[i * k..(i + 1) * k]
     }
 
+    /// Whether all numbers of Gaussian `i` are finite.
+    pub fn is_finite(&self, i: usize) -> bool {
+        let numbers = self.means[i].iter().chain(&self.log_scales[i]).chain(&self.quats[i]);
+        numbers.chain(self.sh_of(i).as_flattened()).chain([&self.opacity_logits[i]]).all(|v| v.is_finite())
+    }
+
     /// Axis-aligned bounds of the centres, `None` when empty.
     pub fn bounds(&self) -> Option<(Point3<f32>, Point3<f32>)> {
         let first = self.means.first()?;

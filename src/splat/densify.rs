@@ -73,7 +73,7 @@ pub(super) fn densify(p: &mut Parameters, o: &TrainOptions, grow: bool, unit: f3
 }
 
 /// The Gaussians at `indices`, in that order.
-fn select(g: &Gaussians, indices: impl Iterator<Item = usize> + Clone) -> Gaussians {
+pub(super) fn select(g: &Gaussians, indices: impl Iterator<Item = usize> + Clone) -> Gaussians {
     let k = sh_coefficients(g.sh_degree);
     Gaussians {
         means: indices.clone().map(|i| g.means[i]).collect(),

@@ -1,20 +1,20 @@
 //! 3D Gaussians: rasterise, differentiate, train, render, read and write (Kerbl et al. 2023, from its formulas).
 //!
-//! [`seed`] makes Gaussians of a fused cloud, [`Trainer`] fits them to photos, [`render`] draws them, [`read_ply`] and
-//! [`write_ply`] keep them. Drawing, gradients and Adam are behind
-//! [`Backend`].
+//! [`seed`] makes Gaussians of a fused cloud, [`Trainer`] fits them to photos, [`render`] draws them, [`read`] and
+//! [`write`] keep them. Drawing, gradients and Adam are behind [`Backend`], of
+//! which there are [`Cpu`] and [`Gpu`].
 
 mod adam;
 mod backend;
 mod cpu;
 mod densify;
+mod file;
 mod fill;
 mod gpu;
 mod lanes;
 mod loss;
 mod memory;
 mod options;
-mod ply;
 mod render;
 mod seed;
 mod sh;
@@ -27,10 +27,10 @@ pub use adam::Moments;
 pub use backend::{Backend, BackendError, CameraGradient, Gradient, Parameters, Planes, SLOTS, Shot, Update};
 pub use cpu::Cpu;
 pub use densify::Motion;
+pub use file::{SplatFileError, SplatFormat, read, read_ply, write, write_ply};
 pub use gpu::Gpu;
 pub use memory::{gaussians_within, training_bytes};
 pub use options::{Level, PoseOptions, Rates, SurfaceOptions, TrainOptions};
-pub use ply::{PlyError, read_ply, write_ply};
 pub use render::{Rendered, psnr, render};
 pub use seed::{seed, spacing_of};
 pub use train::{Checkpoint, StepStats, Trainer};

@@ -1,13 +1,17 @@
 //! The panels, and how they are laid out at first.
 
+mod compare;
 mod dialogs;
 mod health;
 mod inspector;
+mod legend;
 mod list;
 mod measure;
 mod photo;
 mod run;
 mod tags;
+mod training;
+mod trim;
 mod viewport;
 mod words;
 
@@ -38,6 +42,8 @@ pub(super) enum Pane {
     Inspector,
     /// How well the cameras are known.
     Health,
+    /// How training goes.
+    Training,
     /// The stages.
     Run,
     /// What happened.
@@ -45,8 +51,8 @@ pub(super) enum Pane {
 }
 
 impl Pane {
-    const ALL: [Self; 7] =
-        [Self::Viewport, Self::Photo, Self::List, Self::Inspector, Self::Health, Self::Run, Self::Log];
+    const ALL: [Self; 8] =
+        [Self::Viewport, Self::Photo, Self::List, Self::Inspector, Self::Health, Self::Training, Self::Run, Self::Log];
 
     fn title(self) -> &'static str {
         match self {
@@ -55,6 +61,7 @@ impl Pane {
             Self::List => "Instances",
             Self::Inspector => "Instance",
             Self::Health => "Scene health",
+            Self::Training => "Training",
             Self::Run => "Stages",
             Self::Log => "Log",
         }
@@ -64,9 +71,9 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
+    let [viewport, photo, list, inspector, health, training, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![run, log]);
-    let about = tiles.insert_tab_tile(vec![inspector, health]);
+    let about = tiles.insert_tab_tile(vec![inspector, health, training]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.71), (below, 0.29)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
     let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.2), (viewport, 0.47), (right, 0.33)]);
@@ -98,6 +105,7 @@ pub(super) struct Panels {
     list: list::ListPanel,
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
+    training: training::TrainingPanel,
 }
 
 impl Panels {
@@ -105,10 +113,11 @@ impl Panels {
     pub(in crate::app) fn new(ctx: &egui::Context, with_gl: bool) -> Self {
         Self {
             viewport: viewport::ViewportPanel::new(ctx, with_gl),
-            photo: photo::PhotoPanel::default(),
+            photo: photo::PhotoPanel::new(ctx),
             list: list::ListPanel::default(),
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
+            training: training::TrainingPanel::default(),
         }
     }
 
@@ -142,7 +151,6 @@ pub(super) struct PanelFrame<'a> {
 #[derive(Clone)]
 pub(super) struct RunState<'a> {
     pub progress: &'a Progress,
-    pub training: Option<std::sync::Arc<crate::scene::Training>>,
     pub paused: bool,
     pub running: bool,
     /// Photos and scene folder: to go on after it has stopped.
@@ -162,6 +170,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::List => self.panels.list.ui(ui, self.model, self.out),
             Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
             Pane::Health => self.panels.health.ui(ui, self.model, self.out),
+            Pane::Training => self.panels.training.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
         });

@@ -1,8 +1,10 @@
 //! The photo with masks and boxes over it, and the strip to choose another.
 
+use super::compare::{self, ComparePanel};
 use super::measure;
 use super::tags::{self, Tags};
 use crate::app::command::Command;
+use crate::app::compare::Compare;
 use crate::app::mask_image;
 use crate::app::model::Model;
 use crate::app::overlay::{self, PhotoView, Placed};
@@ -10,15 +12,14 @@ use crate::app::photos::{Photos, Size};
 use crate::app::pick;
 use crate::app::shortcuts::{Action, tip};
 use eframe::egui::{
-    Align, Color32, ColorImage, FontId, PointerButton, Pos2, Rect, Response, ScrollArea, Sense, Stroke, StrokeKind,
-    TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2,
+    Align, Checkbox, Color32, ColorImage, Context, FontId, PointerButton, Pos2, Rect, Response, ScrollArea, Sense,
+    Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2,
 };
 
 /// Height of the strip, and width of a photo in it.
 const STRIP: Vec2 = vec2(64.0, 50.0);
 
 /// What it keeps between frames.
-#[derive(Default)]
 pub(in crate::app) struct PhotoPanel {
     /// Masks as painted, and what for: photo and stamp.
     masks: Option<((usize, u64), TextureHandle)>,
@@ -27,12 +28,17 @@ pub(in crate::app) struct PhotoPanel {
     last_photo: Option<usize>,
     /// Whether the photo is on the screen.
     there: bool,
+    compare: ComparePanel,
 }
 
 impl PhotoPanel {
+    pub(super) fn new(ctx: &Context) -> Self {
+        Self { masks: None, last_click: None, last_photo: None, there: false, compare: ComparePanel::new(ctx) }
+    }
+
     /// Whether the photo that shall be shown is shown.
     pub(super) fn is_settled(&self, model: &Model) -> bool {
-        self.there || model.photo().is_none()
+        (self.there && self.compare.is_settled(model)) || model.photo().is_none()
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, photos: &mut Photos, out: &mut Vec<Command>) {
@@ -41,6 +47,8 @@ impl PhotoPanel {
             return;
         };
         head(ui, model, index, out);
+        self.compare.update(ui, model, index);
+        self.compare.words(ui, model, index);
         let space = ui.available_size() - vec2(0.0, STRIP.y + 14.0);
         let (rect, response) = ui.allocate_exact_size(space.max(vec2(20.0, 20.0)), Sense::click_and_drag());
         let texture = photos.get(&model.photos[index], Size::Full).or_else(|| {
@@ -88,12 +96,14 @@ impl PhotoPanel {
         let whole = Rect::from_min_max(on([0.0, 0.0]), on(size));
         let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         painter.image(texture.id(), whole, uv, Color32::WHITE);
-        if model.view.shown.masks
+        let alone = model.view.compare == Compare::Off;
+        if alone
+            && model.view.shown.masks
             && let Some(masks) = self.mask_texture(ui, model, index)
         {
             painter.image(masks, whole, uv, Color32::WHITE);
         }
-        if model.view.shown.boxes {
+        if alone && model.view.shown.boxes {
             boxes(ui, &painter.with_clip_rect(whole.intersect(rect)), model, index, size, &placed);
         }
         if let Some(camera) = model.camera(index) {
@@ -101,6 +111,9 @@ impl PhotoPanel {
             let near = 1e-3 * model.extent.radius;
             let to_panel = |line: overlay::Line| line.map(|p| to_pos(placed.panel(p)));
             measure::draw(&painter.with_clip_rect(whole.intersect(rect)), model, &camera, near, &to_panel);
+        }
+        if !alone {
+            self.compare.draw(ui, rect, whole, model, index, out);
         }
         navigate(ui, response, view, &placed, (size, min, area), out);
         let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
@@ -167,7 +180,7 @@ impl PhotoPanel {
 
 /// Name of the photo, and switches.
 fn head(ui: &mut Ui, model: &Model, index: usize, out: &mut Vec<Command>) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let step = |ui: &mut Ui, text: &str, action: Action, out: &mut Vec<Command>| {
             if ui.small_button(text).on_hover_text(tip(action)).clicked() {
                 out.push(Command::Do(action));
@@ -176,9 +189,14 @@ fn head(ui: &mut Ui, model: &Model, index: usize, out: &mut Vec<Command>) {
         step(ui, "[", Action::PreviousFrame, out);
         step(ui, "]", Action::NextFrame, out);
         ui.label(format!("{}  ({} of {})", model.photos[index].stem, index + 1, model.photos.len()));
+        compare::choice(ui, model, out);
         let mut shown = model.view.shown;
-        ui.checkbox(&mut shown.masks, "Masks").on_hover_text(tip(Action::Masks));
-        ui.checkbox(&mut shown.boxes, "Boxes").on_hover_text(tip(Action::Boxes));
+        // Over a comparison they would hide what is compared.
+        let alone = model.view.compare == Compare::Off;
+        let boxes = [(&mut shown.masks, "Masks", Action::Masks), (&mut shown.boxes, "Boxes", Action::Boxes)];
+        for (on, text, action) in boxes {
+            ui.add_enabled(alone, Checkbox::new(on, text)).on_hover_text(tip(action));
+        }
         if shown != model.view.shown {
             out.push(Command::Show(shown));
         }

@@ -11,7 +11,7 @@ use eframe::egui::{Color32, Grid, Label, ProgressBar, RichText, ScrollArea, Ui};
 
 pub(super) fn ui(ui: &mut Ui, model: &Model, run: Option<&RunState<'_>>, out: &mut Vec<Command>) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match (run, &model.meta) {
-        (Some(run), _) => running(ui, run, out),
+        (Some(run), _) => running(ui, model, run, out),
         (None, Some(meta)) => finished(ui, meta),
         (None, None) => {
             ui.weak("Nothing is running.");
@@ -19,7 +19,7 @@ pub(super) fn ui(ui: &mut Ui, model: &Model, run: Option<&RunState<'_>>, out: &m
     });
 }
 
-fn running(ui: &mut Ui, run: &RunState<'_>, out: &mut Vec<Command>) {
+fn running(ui: &mut Ui, model: &Model, run: &RunState<'_>, out: &mut Vec<Command>) {
     ui.horizontal(|ui| {
         if run.running {
             let text = if run.paused { "Go on" } else { "Pause" };
@@ -52,7 +52,10 @@ fn running(ui: &mut Ui, run: &RunState<'_>, out: &mut Vec<Command>) {
             ui.end_row();
         }
     });
-    if let Some((training, p)) = run.training.as_deref().and_then(|t| Some((t, t.points.last()?))) {
+    if let Some(training) = &model.training {
+        ui.small(format!("training on {}", training.device));
+    }
+    if let Some((training, p)) = model.training.as_deref().and_then(|t| Some((t, t.points.last()?))) {
         let psnr = p.psnr_db.map_or(String::new(), |p| format!(", {p:.1} dB"));
         let text = format!(
             "step {} of {}: loss {:.4}{psnr}, {} splats, {:.1} steps/s",

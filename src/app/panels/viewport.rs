@@ -1,12 +1,16 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
+use super::legend;
 use super::measure;
 use super::tags::{self, Tags};
+use super::trim;
 use crate::app::command::Command;
-use crate::app::gl::{self, Cloud, Picture, Screen, Sorter};
+use crate::app::gl::{self, Cloud, Picture, Screen, Sorter, View};
+use crate::app::look::Mode;
 use crate::app::model::Model;
 use crate::app::orbit::{Orbit, fitted};
 use crate::app::overlay::{self, Line};
+use crate::app::palette;
 use crate::app::pick;
 use crate::app::shortcuts::{Action, tip};
 use crate::review::{Reviewed, Verdict};
@@ -14,17 +18,24 @@ use crate::scene::{Camera, InstanceState};
 use eframe::egui::{
     self, Align2, Color32, FontId, PointerButton, Pos2, Rect, Response, Sense, Shape, Stroke, Ui, Vec2, pos2, vec2,
 };
-use nalgebra::{Isometry3, Point3};
+use nalgebra::Point3;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Seconds without a move after which the picture is drawn at full size.
 const REST: f64 = 0.15;
 
+/// How long a frame of the window waits for a picture that the CPU draws, while the camera moves.
+const WAIT: Duration = Duration::from_millis(12);
+
+/// While a run is at work, new splats are drawn after so many times what the last picture cost: the run goes first.
+const PATIENCE: f64 = 30.0;
+
 /// What it keeps between frames.
 pub(in crate::app) struct ViewportPanel {
     gl: Option<(Sorter, Arc<Screen>)>,
-    /// What the sorter was asked for last.
-    asked: Option<(Cloud, Isometry3<f64>)>,
+    /// What the sorter was asked for last, whether to draw it too, and when.
+    asked: Option<(View, bool, f64)>,
     /// Camera of the last frame, and when it moved.
     last: Option<(Camera, f64)>,
     last_click: Option<Pos2>,
@@ -34,8 +45,9 @@ pub(in crate::app) struct ViewportPanel {
 
 impl ViewportPanel {
     pub(super) fn new(ctx: &egui::Context, with_gl: bool) -> Self {
-        let wake = ctx.clone();
-        let gl = with_gl.then(|| (Sorter::new(move || wake.request_repaint()), Arc::new(Screen::default())));
+        let (wake, again) = (ctx.clone(), ctx.clone());
+        let screen = move || Arc::new(Screen::new(move || again.request_repaint()));
+        let gl = with_gl.then(|| (Sorter::new(move || wake.request_repaint()), screen()));
         Self { gl, asked: None, last: None, last_click: None, tape: measure::Tape::default(), hovered: None }
     }
 
@@ -44,16 +56,23 @@ impl ViewportPanel {
         self.gl.as_ref()?.1.take_error()
     }
 
-    /// Whether the picture is in order, at full size, and of the camera that is wanted.
-    pub(super) fn is_settled(&self, model: &Model) -> bool {
+    /// Pictures shown so far.
+    pub(in crate::app) fn shown(&self) -> u64 {
+        self.gl.as_ref().map_or(0, |gl| gl.1.shown())
+    }
+
+    /// Whether the picture is in order, at full size, and of what is wanted.
+    pub(in crate::app) fn is_settled(&self, model: &Model) -> bool {
         let (Some((sorter, screen)), Some(cloud)) = (&self.gl, cloud(model)) else { return true };
-        let (Some((camera, _)), Some(sorted)) = (&self.last, sorter.latest()) else { return false };
-        sorted.cloud().same(&cloud) && sorted.w2c == camera.w2c() && screen.state().1
+        let (Some((asked, ..)), Some(ready)) = (&self.asked, sorter.latest()) else { return false };
+        let right = asked.cloud.same(&cloud) && ready.view.same(asked) && asked.look == model.view.look;
+        right && screen.is_sharp() && ready.drawn().unwrap_or(!screen.is_soft())
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 3)).show(ui, |ui| {
             toolbar(ui, model, out);
+            trim::bar(ui, model, out);
             self.tape.bar(ui, model, out);
         });
         let rect = ui.available_rect_before_wrap();
@@ -67,7 +86,8 @@ impl ViewportPanel {
         let dark = ui.visuals().dark_mode;
         let background = if dark { Color32::from_gray(24) } else { Color32::from_gray(225) };
         painter.rect_filled(rect, 0.0, background);
-        self.splats(ui, rect, model, &camera, near, background);
+        // Lines go with the picture: where it is a little behind the camera, so are they.
+        let camera = self.splats(ui, rect, model, &camera, near, background);
         let to_screen = |line: Line| line.map(|p| pos2(p[0] as f32 + rect.min.x, p[1] as f32 + rect.min.y));
         let mut shapes = Vec::new();
         if model.view.shown.grid && model.extent.upright && !is_empty(model) {
@@ -83,6 +103,9 @@ impl ViewportPanel {
         if model.view.shown.boxes {
             self.boxes(model, &camera, near, &to_screen, &mut shapes);
         }
+        trim::outline(model, &camera, near, &mut |line, stroke| {
+            shapes.push(Shape::line_segment(to_screen(line), stroke))
+        });
         painter.extend(shapes);
         self.names(ui, &painter, rect, model, &camera);
         measure::draw(&painter, model, &camera, near, &to_screen);
@@ -94,7 +117,16 @@ impl ViewportPanel {
         self.click(ui, &response, rect, model, &camera, near, out);
     }
 
-    fn splats(&mut self, ui: &Ui, rect: Rect, model: &Model, camera: &Camera, near: f64, background: Color32) {
+    /// Asks for the picture of the splats and shows what there is; returns the camera that it was taken with.
+    fn splats(
+        &mut self,
+        ui: &Ui,
+        rect: Rect,
+        model: &Model,
+        camera: &Camera,
+        near: f64,
+        background: Color32,
+    ) -> Camera {
         let now = ui.input(|i| i.time);
         let moved = match &self.last {
             Some((last, at)) if last == camera => *at,
@@ -103,22 +135,61 @@ impl ViewportPanel {
             None => now - REST,
         };
         self.last = Some((*camera, moved));
-        let (Some((sorter, screen)), Some(cloud)) = (&self.gl, cloud(model)) else { return };
-        let w2c = camera.w2c();
-        if self.asked.as_ref().is_none_or(|(c, pose)| !c.same(&cloud) || *pose != w2c) {
-            sorter.ask(&cloud, &w2c);
-            self.asked = Some((cloud.clone(), w2c));
-        }
-        let Some(sorted) = sorter.latest() else { return };
-        let moving = now - moved < REST || sorted.w2c != w2c;
-        if now - moved < REST {
+        let (Some((_, screen)), Some(cloud)) = (&self.gl, cloud(model)) else { return *camera };
+        let screen = Arc::clone(screen);
+        let moving = now - moved < REST;
+        if moving {
             ui.ctx().request_repaint_after_secs((REST - (now - moved)) as f32 + 0.01);
         }
-        let background = [background.r(), background.g(), background.b()].map(|c| f32::from(c) / 255.0);
-        screen.show(Picture { sorted, camera: *camera, near: near as f32, background, moving });
-        let screen = Arc::clone(screen);
+        let view = View {
+            cloud,
+            look: model.view.look,
+            camera: *camera,
+            near: near as f32,
+            background: [background.r(), background.g(), background.b()].map(|c| f32::from(c) / 255.0),
+            scale: ui.ctx().pixels_per_point(),
+            moving,
+        };
+        self.ask(ui, &view, screen.is_soft(), model.at_work);
+        let Some(ready) = self.gl.as_ref().and_then(|gl| gl.0.latest()) else { return *camera };
+        let moving = moving || ready.view.camera.c2w != camera.c2w;
+        let taken = if ready.drawn().is_some() && ready.view.camera.intrinsics == camera.intrinsics {
+            ready.view.camera
+        } else {
+            *camera
+        };
+        let range = ready.range();
+        screen.show(Picture { ready, view: View { moving, ..view } });
         let callback = eframe::egui_glow::CallbackFn::new(move |info, painter| gl::paint(&screen, &info, painter.gl()));
         ui.painter().add(egui::PaintCallback { rect, callback: Arc::new(callback) });
+        if model.view.look.mode == Mode::Depth && model.view.shown.splats && model.cloud.is_some() {
+            let ends = range.map(|d| format!("{d:.2} {}", model.unit()));
+            legend::draw(ui, rect, Align2::LEFT_BOTTOM, "Depth", &palette::viridis, &ends);
+        }
+        taken
+    }
+
+    /// Asks the sorter, where it has not been asked for this already.
+    fn ask(&mut self, ui: &Ui, view: &View, draw: bool, at_work: bool) {
+        let Some((sorter, _)) = &self.gl else { return };
+        let now = ui.input(|i| i.time);
+        if let Some((asked, drawn, at)) = &self.asked {
+            if asked.same(view) && *drawn == draw && (!draw || asked.moving == view.moving) {
+                return;
+            }
+            let only_newer = View { cloud: asked.cloud.clone(), ..view.clone() }.same(asked);
+            let wait = sorter.latest().map_or(0.0, |r| PATIENCE * f64::from(r.seconds)) - (now - at);
+            if at_work && only_newer && *drawn == draw && wait > 0.0 {
+                ui.ctx().request_repaint_after_secs(wait as f32 + 0.01);
+                return;
+            }
+        }
+        sorter.ask(view.clone(), draw);
+        if draw && view.moving {
+            // A frame of the window without a new picture would only take from the CPU what the picture needs.
+            sorter.wait(WAIT);
+        }
+        self.asked = Some((view.clone(), draw, now));
     }
 
     fn boxes(
@@ -217,13 +288,26 @@ impl ViewportPanel {
 }
 
 fn toolbar(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let mut shown = model.view.shown;
         ui.checkbox(&mut shown.splats, "Splats").on_hover_text(tip(Action::Splats));
         ui.checkbox(&mut shown.boxes, "Boxes").on_hover_text(tip(Action::Boxes));
         ui.checkbox(&mut shown.cameras, "Cameras").on_hover_text(tip(Action::Cameras));
         ui.checkbox(&mut shown.grid, "Grid");
         ui.checkbox(&mut shown.rejected, "Rejected").on_hover_text("Boxes and masks of rejected instances");
+        let mut look = model.view.look;
+        let choice = egui::ComboBox::from_id_salt("mode").width(66.0).selected_text(look.mode.name());
+        let choice = choice.show_ui(ui, |ui| {
+            for mode in Mode::ALL {
+                ui.selectable_value(&mut look.mode, mode, mode.name());
+            }
+        });
+        choice.response.on_hover_text(tip(Action::NextMode));
+        if look != model.view.look {
+            out.push(Command::SetLook(look));
+        }
+        let trimmed = if model.view.look.hides() { "Trim *" } else { "Trim" };
+        ui.toggle_value(&mut shown.trim, trimmed).on_hover_text(tip(Action::Trim));
         if shown != model.view.shown {
             out.push(Command::Show(shown));
         }
@@ -301,7 +385,7 @@ fn hits(model: &Model, camera: &Camera, p: [f64; 2]) -> Vec<u32> {
     let boxes = model.items().values().map(|i| (i.instance.id, &i.instance.obb)).filter(|(id, _)| model.is_shown(*id));
     // What is seen there, where splats are shown.
     let splats = model.cloud.as_deref().filter(|_| model.view.shown.splats);
-    let seen = splats.and_then(|g| pick::surface(g, &origin, &direction));
+    let seen = splats.and_then(|g| pick::surface(g, &model.view.look, &origin, &direction));
     pick::along_ray(boxes, &origin, &direction, seen.map(|p| (p, 0.01 * model.extent.radius)))
 }
 

@@ -47,6 +47,9 @@ impl Window {
                 self.model.arrange();
             }
             Command::Show(shown) => self.show(shown),
+            Command::Compare(compare) => self.model.view.compare = compare,
+            Command::Split(x) => self.model.view.split = x,
+            Command::SetLook(look) => self.model.view.look = look,
             Command::Theme(theme) => {
                 self.layout.theme = theme;
                 ctx.set_theme(theme);
@@ -85,6 +88,9 @@ impl Window {
             Action::Boxes => self.show(Shown { boxes: !shown.boxes, ..shown }),
             Action::Cameras => self.show(Shown { cameras: !shown.cameras, ..shown }),
             Action::Splats => self.show(Shown { splats: !shown.splats, ..shown }),
+            Action::NextMode => self.model.view.look.mode = self.model.view.look.mode.next(),
+            Action::Compare => self.model.view.compare = self.model.view.compare.next(),
+            Action::Trim => self.show(Shown { trim: !shown.trim, ..shown }),
             Action::Measure => self.measure(),
             Action::Filter => {
                 panels::bring_up(&mut self.layout.tree, Pane::List);

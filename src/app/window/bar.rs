@@ -73,7 +73,9 @@ impl Window {
             let at = Stage::ALL.iter().zip(&run.progress.stages);
             for (stage, progress) in at {
                 if let StageProgress::Running(done, total) = progress {
-                    ui.weak(format!("{} {done}/{total}", stage.name()));
+                    let device = self.model.training.as_ref().filter(|_| *stage == Stage::Splats);
+                    let on = device.map_or(String::new(), |t| format!(" on {}", t.device));
+                    ui.weak(format!("{} {done}/{total}{on}", stage.name()));
                 }
             }
         }

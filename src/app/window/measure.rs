@@ -32,7 +32,7 @@ impl Window {
         let model = &self.model;
         let splats = model.cloud.as_deref().filter(|_| model.view.shown.splats);
         let point = match splats {
-            Some(cloud) => pick::surface(cloud, origin, direction),
+            Some(cloud) => pick::surface(cloud, &self.model.view.look, origin, direction),
             None => pick::nearest_point(model.sparse.points.iter().map(|p| &p.position), origin, direction),
         };
         self.measure_at(point, "there is nothing at that place of the 3D view to measure from");

@@ -3,6 +3,7 @@
 use super::{Answer, Window};
 use crate::app::load::Piece;
 use crate::app::log::Level;
+use crate::app::panels::{self, Pane};
 use crate::pipeline::{Live, Message};
 use crate::review::{Review, Verdict};
 use crate::scene::Instance;
@@ -17,6 +18,7 @@ pub(super) struct Seen {
     capture: usize,
     sparse: usize,
     gaussians: usize,
+    training: usize,
     masks: usize,
     instances: usize,
 }
@@ -44,6 +46,7 @@ impl Window {
                 self.model.masks = masks;
                 self.model.mask_stamp += 1;
             }
+            Piece::Training(training) => self.model.training = Some(training),
             Piece::Gaussians(g) => self.model.cloud = Some(g),
             Piece::Instances(instances) => self.begin_review(&root, instances),
             Piece::Trouble(text) => self.tell(Level::Warning, text),
@@ -98,6 +101,7 @@ impl Window {
     }
 
     pub(super) fn poll_run(&mut self, ctx: &Context) {
+        self.model.at_work = self.run.as_ref().is_some_and(|r| !r.progress.over && r.pipeline.is_running());
         let Some(run) = &mut self.run else { return };
         let messages: Vec<Message> = run.pipeline.messages.try_iter().collect();
         for m in &messages {
@@ -155,7 +159,15 @@ impl Window {
             self.model.set_running(&i);
             self.model.mask_stamp += 1;
         }
-        self.scene_changed();
+        if let (true, Some(t)) = (before.training != now.training, live.training.load_full()) {
+            if self.model.training.is_none() {
+                panels::bring_up(&mut self.layout.tree, Pane::Training);
+            }
+            self.model.training = Some(t);
+        }
+        if (Seen { training: 0, ..before }) != (Seen { training: 0, ..now }) {
+            self.scene_changed();
+        }
     }
 
     pub(super) fn poll_answers(&mut self, ctx: &Context) {
@@ -180,6 +192,7 @@ fn seen(live: &Live) -> Seen {
     Seen {
         capture: live.capture.load().as_ref().map_or(0, |a| Arc::as_ptr(a) as usize),
         sparse: live.sparse.load().as_ref().map_or(0, |a| Arc::as_ptr(a) as usize),
+        training: live.training.load().as_ref().map_or(0, |a| Arc::as_ptr(a) as usize),
         gaussians: live.gaussians.load().as_ref().map_or(0, |a| Arc::as_ptr(a) as usize),
         masks: live.masks.load().as_ref().map_or(0, |a| Arc::as_ptr(a) as usize),
         instances: live.instances.load().as_ref().map_or(0, |a| Arc::as_ptr(a) as usize),

@@ -24,6 +24,9 @@ pub(in crate::app) fn load_layout(config: Option<&Path>) -> Layout {
         .unwrap_or_else(panels::default_layout)
 }
 
+/// Seconds that news of a run may wait for to be shown.
+const NEWS: f32 = 0.3;
+
 impl Window {
     /// Opens a scene; offers to make one of anything else.
     pub(super) fn open(&mut self, ctx: &Context, path: &Path) {
@@ -80,8 +83,9 @@ impl Window {
         self.end_run();
         self.model.name = input.display().to_string();
         let wake = ctx.clone();
-        let pipeline =
-            Pipeline::start(input.clone(), out.clone(), self.options.clone(), move || wake.request_repaint());
+        // A run says something ten times a second: that many frames would take from it what it needs itself.
+        let soon = move || wake.request_repaint_after_secs(NEWS);
+        let pipeline = Pipeline::start(input.clone(), out.clone(), self.options.clone(), soon);
         self.run = Some(Running { pipeline, progress: Progress::default(), input, out, seen: Seen::default() });
     }
 

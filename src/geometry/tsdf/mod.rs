@@ -52,7 +52,7 @@ impl TsdfOptions {
 }
 
 /// Fuses depth maps to a coloured mesh: vertices shared, wound counter-clockwise seen from free space, open where
-/// nothing was seen; clusters of fewer than 50 triangles are dropped. `depths[i]` belongs to `views[i]` and covers the
+/// nothing was seen; clusters of fewer than 50 triangles, or of less than a two-hundredth of the largest, are dropped. `depths[i]` belongs to `views[i]` and covers the
 /// same field of view at any resolution. Maps of no use give an empty mesh.
 pub fn tsdf_mesh(
     views: &[View],

@@ -2,10 +2,13 @@
 
 use super::volume::{Block, CELLS, SIDE, Volume};
 use crate::scene::TriMesh;
+use nalgebra::Vector3;
 use rayon::prelude::*;
 
 /// Clusters of fewer triangles are dropped.
 const MIN_CLUSTER: usize = 50;
+/// Clusters of fewer triangles than the largest has, divided by this, are dropped: what floats before a wall.
+const LARGEST_OVER: usize = 200;
 /// A cell without a vertex.
 const NONE: u32 = u32::MAX;
 
@@ -171,7 +174,7 @@ fn split(q: [u32; 4], positions: &[[f32; 3]]) -> [[u32; 3]; 2] {
     }
 }
 
-/// The mesh without its small clusters and without vertices that no triangle uses.
+/// The mesh without its small clusters, triangles without area, and vertices that no triangle uses.
 pub(super) fn without_small_clusters(mesh: &TriMesh) -> TriMesh {
     let mut parent: Vec<u32> = (0..mesh.positions.len() as u32).collect();
     fn root(parent: &mut [u32], mut i: u32) -> u32 {
@@ -194,9 +197,11 @@ pub(super) fn without_small_clusters(mesh: &TriMesh) -> TriMesh {
     for t in &mesh.triangles {
         size[root(&mut parent, t[0]) as usize] += 1;
     }
+    let least = MIN_CLUSTER.max(size.iter().max().map_or(0, |s| s / LARGEST_OVER));
     let (mut out, mut new_index) = (TriMesh::default(), vec![NONE; mesh.positions.len()]);
     for t in &mesh.triangles {
-        if size[root(&mut parent, t[0]) as usize] < MIN_CLUSTER {
+        let [a, b, c] = t.map(|v| Vector3::from(mesh.positions[v as usize]));
+        if size[root(&mut parent, t[0]) as usize] < least || (b - a).cross(&(c - a)) == Vector3::zeros() {
             continue;
         }
         out.triangles.push(t.map(|v| {

@@ -1,4 +1,5 @@
 //! A sphere seen from all sides.
+use super::surface::without_small_clusters;
 use super::{TsdfOptions, tsdf_mesh};
 use crate::geometry::dense::View;
 use crate::geometry::fusion::fuse;
@@ -162,4 +163,31 @@ fn a_slanted_triangle_has_the_depth_of_its_plane() {
     assert!(known > 1500, "{known}");
     let broken = TriMesh { triangles: vec![[0, 1, 7]], ..mesh };
     assert_eq!(render_mesh_depth(&broken, &camera).coverage(), 0.0);
+}
+
+#[test]
+fn only_large_clusters_and_triangles_with_an_area_are_kept() {
+    let mut mesh = TriMesh::default();
+    // A strip of so many triangles, away from the others.
+    let mut strip = |triangles: u32, at: f32| {
+        let first = mesh.positions.len() as u32;
+        for i in 0..triangles + 2 {
+            mesh.positions.push([at, (i / 2) as f32, (i % 2) as f32]);
+            mesh.normals.push([1.0, 0.0, 0.0]);
+            mesh.colors.push([i as u8, 0, 0]);
+        }
+        mesh.triangles.extend((first..first + triangles).map(|i| [i, i + 1, i + 2]));
+    };
+    strip(140, 0.0);
+    strip(30_000, 1.0);
+    strip(160, 2.0);
+    strip(20, 3.0);
+    mesh.triangles.push([200, 201, 201]);
+    let kept = without_small_clusters(&mesh);
+    assert_eq!((kept.triangles.len(), kept.positions.len()), (30_160, 30_164));
+    assert!(kept.positions.iter().all(|p| p[0] == 1.0 || p[0] == 2.0));
+    assert!(kept.triangles.iter().all(|t| t.iter().all(|v| (*v as usize) < kept.positions.len())));
+    // Alone, what is small is the largest.
+    mesh.triangles.retain(|t| t[0] < 142);
+    assert_eq!(without_small_clusters(&mesh).triangles.len(), 140);
 }

@@ -50,6 +50,10 @@ fn a_result_is_found_and_read() {
     let found = HoliResult::find(dir.path()).unwrap();
     assert!(found.splats.ends_with("iteration_30000/point_cloud.ply") && found.boxes.ends_with("scene0001.json"));
     assert!(found.mesh.as_ref().unwrap().ends_with("mesh/tsdf_fusion.ply"));
+    let (in_ply, in_spz) = (found.splats.clone(), found.splats.with_extension("spz"));
+    std::fs::rename(&in_ply, &in_spz).unwrap();
+    assert_eq!(HoliResult::find(dir.path()).unwrap().splats, in_spz);
+    std::fs::rename(&in_spz, &in_ply).unwrap();
     let mut warnings = Vec::new();
     let objects = found.objects(&mut warnings).unwrap();
     assert_eq!(objects.iter().map(|o| o.label.as_str()).collect::<Vec<_>>(), ["chair", "table"]);

@@ -7,7 +7,7 @@ use crate::geometry::fusion::{FusedCloud, fuse};
 use crate::geometry::gravity::{Gravity, UpSource, estimate_metre, find_gravity, find_verticals};
 use crate::pipeline::run::{Bench, Run, RunError, matrix};
 use crate::pipeline::{Stage, cache};
-use crate::scene::folder::TypedScale;
+use crate::scene::folder::{FolderError, SceneFolder, TypedScale};
 use crate::scene::{Camera, Capture, DepthMap, Job as _, Similarity, Sparse, SparsePoint};
 use image::GrayImage;
 use serde_json::json;
@@ -20,6 +20,7 @@ pub(super) const METRE: f64 = 1.0;
 const GRAVITY_POINTS: usize = 40_000;
 
 /// What the stages after depth stand on. World: +z up, and where a floor was found z = 0 on it.
+#[derive(Clone)]
 pub(in crate::pipeline) struct Geometry {
     /// Cameras and sparse points.
     pub(super) sparse: Arc<Sparse>,
@@ -60,12 +61,33 @@ pub(in crate::pipeline) fn depth(
         }),
         |bench| {
             let depths = stems.iter().map(|s| cache::read_dense(bench.folder, s)).collect::<Result<_, _>>()?;
-            Ok(Geometry { sparse: Arc::new(bench.folder.read_sparse(&names)?), frames: frames.clone(), depths })
+            Ok(Geometry {
+                sparse: Arc::new(world_folder(bench.folder).read_sparse(&names)?),
+                frames: frames.clone(),
+                depths,
+            })
         },
         |bench| make_depth(bench, capture, &sparse, &frames, &names),
     )?;
     run.publish(|live| live.sparse.store(Some(Arc::clone(&geometry.sparse))));
     Ok(geometry)
+}
+
+/// Where the cameras are as stage `depth` left them: apart, where training has moved them since.
+pub(super) fn world_folder(folder: &SceneFolder) -> SceneFolder {
+    let kept = folder.untrained();
+    if kept.root().join("sparse/0/images.txt").is_file() { kept } else { folder.clone() }
+}
+
+/// Makes `sparse/0` the only place for cameras.
+pub(super) fn forget_untrained(folder: &SceneFolder) -> Result<(), RunError> {
+    let path = folder.untrained().root().to_owned();
+    match std::fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(FolderError::Io { action: "remove", path, source }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn make_depth(
@@ -94,6 +116,7 @@ fn make_depth(
     }
     let coverage = depths.iter().map(|d| f64::from(d.depth.coverage())).sum::<f64>() / depths.len().max(1) as f64;
     bench.figure("depth_coverage", json!(round(coverage)));
+    forget_untrained(bench.folder)?;
     bench.folder.write_sparse(names, &sparse)?;
     let sparse = bench.folder.read_sparse(names)?;
     Ok(Geometry { sparse: Arc::new(sparse), frames: frames.to_vec(), depths })

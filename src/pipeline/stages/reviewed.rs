@@ -53,7 +53,7 @@ fn make(
         // Depth is that of the mesh.
         Stage::Depth => {}
         Stage::Splats => {
-            let splats = splat::read_ply(&result.splats)?;
+            let splats = splat::read(&result.splats)?;
             splat::write_ply(&bench.folder.splat_path(), &splats)?;
             bench.figure("gaussians", json!(splats.len()));
             bench.publish(|live| live.gaussians.store(Some(Arc::new(splats))));

@@ -1,12 +1,15 @@
 //! Stages `splats` and `mesh`: Gaussians trained on the photos, their depth fused to a surface.
 
 use super::geometry::Geometry;
-use super::train::train;
+use super::photos::image_names;
+use super::train::{train, train_options};
+use crate::geometry::agreement::agreement;
 use crate::geometry::raster::render_mesh_depth;
 use crate::geometry::tsdf::{TsdfOptions, tsdf_mesh};
 use crate::pipeline::Stage;
 use crate::pipeline::run::{Bench, Run, RunError};
-use crate::scene::{Camera, Capture, DepthMap, Gaussians, Job as _, TriMesh};
+use crate::scene::folder::FolderError;
+use crate::scene::{Camera, Capture, DepthMap, Gaussians, Job as _, Sparse, TriMesh};
 use crate::splat;
 use rayon::prelude::*;
 use serde_json::json;
@@ -20,21 +23,53 @@ pub(in crate::pipeline) struct Surface {
     pub(super) depths: Vec<DepthMap>,
 }
 
-/// Trains the splats.
+/// Trains the splats; the cameras come back where training moved them to.
 pub(in crate::pipeline) fn splats(
     run: &mut Run,
     capture: &Arc<Capture>,
     geometry: &Geometry,
-) -> Result<Arc<Gaussians>, RunError> {
-    let depends = json!({ "steps": run.options.steps, "holdout": run.options.holdout });
-    let gaussians = run.stage(
+) -> Result<(Arc<Gaussians>, Geometry), RunError> {
+    let options = train_options(run.options, capture, geometry);
+    let depends = json!({ "holdout": run.options.holdout, "training": options });
+    let names = image_names(capture);
+    let (gaussians, sparse) = run.stage(
         Stage::Splats,
         &depends,
-        |bench| Ok(Arc::new(splat::read_ply(&bench.folder.splat_path())?)),
-        |bench| train(bench, capture, geometry),
+        |bench| Ok((Arc::new(splat::read_ply(&bench.folder.splat_path())?), bench.folder.read_sparse(&names)?)),
+        |bench| {
+            let (gaussians, cameras) = train(bench, capture, geometry, options)?;
+            let sparse = moved_to(bench, geometry, &names, cameras)?;
+            Ok((gaussians, sparse))
+        },
     )?;
-    run.publish(|live| live.gaussians.store(Some(Arc::clone(&gaussians))));
-    Ok(gaussians)
+    let geometry = Geometry { sparse: Arc::new(sparse), ..geometry.clone() };
+    run.publish(|live| {
+        live.gaussians.store(Some(Arc::clone(&gaussians)));
+        live.sparse.store(Some(Arc::clone(&geometry.sparse)));
+    });
+    Ok((gaussians, geometry))
+}
+
+/// Writes cameras that training moved; those before are kept apart for a run that trains anew.
+fn moved_to(
+    bench: &mut Bench,
+    geometry: &Geometry,
+    names: &[String],
+    cameras: Option<Vec<Camera>>,
+) -> Result<Sparse, RunError> {
+    let Some(cameras) = cameras else { return Ok((*geometry.sparse).clone()) };
+    let mut sparse = (*geometry.sparse).clone();
+    for (frame, camera) in geometry.frames.iter().zip(cameras) {
+        sparse.cameras[*frame] = Some(camera);
+    }
+    std::fs::create_dir_all(bench.folder.untrained().root().join("sparse/0")).map_err(|source| FolderError::Io {
+        action: "create",
+        path: bench.folder.untrained().root().to_owned(),
+        source,
+    })?;
+    bench.folder.untrained().write_sparse(names, &geometry.sparse)?;
+    bench.folder.write_sparse(names, &sparse)?;
+    Ok(bench.folder.read_sparse(names)?)
 }
 
 /// Fuses the depth of the splats to a mesh, and writes the depth that everything after stands on.
@@ -82,7 +117,11 @@ fn fuse_surface(
     let mesh = tsdf_mesh(&views, &rendered, &options, bench.job)?;
     bench.folder.write_mesh(&mesh)?;
     bench.figure("mesh_triangles", json!(mesh.triangles.len()));
-    let depths = views.par_iter().map(|v| render_mesh_depth(&mesh, &v.camera)).collect();
+    let depths: Vec<DepthMap> = views.par_iter().map(|v| render_mesh_depth(&mesh, &v.camera)).collect();
+    for (i, (splats, mesh)) in rendered.iter().zip(&depths).enumerate() {
+        let stem = &capture.frames[geometry.frames[i]].stem;
+        bench.folder.write_agreement(stem, &agreement(splats, mesh, options.voxel))?;
+    }
     Ok(Surface { mesh: Arc::new(mesh), depths })
 }
 

@@ -3,10 +3,11 @@
 use super::geometry::{Geometry, round};
 use crate::geometry::dense::View;
 use crate::geometry::fusion::fuse;
+use crate::pipeline::RunOptions;
 use crate::pipeline::resources::available_memory;
 use crate::pipeline::run::{Bench, RunError};
 use crate::scene::folder::write_atomic;
-use crate::scene::{Capture, Gaussians, Job as _, TrainPoint, Training, ViewScore};
+use crate::scene::{Camera, Capture, Gaussians, Job as _, TrainPoint, Training, ViewScore};
 use crate::splat::{self, Backend, Checkpoint, Cpu, TrainOptions, TrainView, Trainer};
 use serde_json::json;
 use std::path::PathBuf;
@@ -20,13 +21,32 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
 /// Share of the free memory that training may plan to take.
 const MEMORY_SHARE: f64 = 0.8;
 
-/// Trains the splats; goes on from the checkpoint of a run that was cut off.
-pub(super) fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -> Result<Arc<Gaussians>, RunError> {
+/// How the splats of a capture are trained.
+pub(super) fn train_options(run: &RunOptions, capture: &Capture, geometry: &Geometry) -> TrainOptions {
+    let views = geometry.views(capture);
+    let mut options = TrainOptions::for_scene(views.len(), pixels_of(&views));
+    options.seed = run.seed;
+    options.steps = run.steps.unwrap_or(options.steps);
+    options
+}
+
+fn pixels_of(views: &[View]) -> usize {
+    views.first().map_or(0, |v| (v.image.width() * v.image.height()) as usize)
+}
+
+/// Trains the splats, and moves the cameras where the options say so; goes on from the checkpoint of a run that was cut off.
+pub(super) fn train(
+    bench: &mut Bench,
+    capture: &Capture,
+    geometry: &Geometry,
+    options: TrainOptions,
+) -> Result<(Arc<Gaussians>, Option<Vec<Camera>>), RunError> {
+    let refined = options.poses.refine;
     let views = geometry.views(capture);
     let every = bench.options.holdout.map(|k| k as usize);
     let held_out = |i: usize| every.is_some_and(|k| geometry.frames[i].is_multiple_of(k));
     let train_views = train_views(capture, geometry, &views, held_out);
-    let mut trainer = start(bench, geometry, &views, &train_views, held_out)?;
+    let mut trainer = start(bench, geometry, (&views, &train_views), held_out, options)?;
     let stem = |i: usize| capture.frames[geometry.frames[i]].stem.clone();
     let held: Vec<(String, bool)> = (0..views.len()).map(|i| (stem(i), held_out(i))).collect();
     let training = follow(bench, &mut trainer, &held)?;
@@ -41,7 +61,7 @@ pub(super) fn train(bench: &mut Bench, capture: &Capture, geometry: &Geometry) -
     // It has served; that it is still there where it cannot be removed does no harm.
     let _ = std::fs::remove_file(checkpoint_path(bench));
     // What later stages use is what a resumed run reads back.
-    Ok(Arc::new(splat::read_ply(&bench.folder.splat_path())?))
+    Ok((Arc::new(splat::read_ply(&bench.folder.splat_path())?), refined.then(|| trainer.cameras())))
 }
 
 fn train_views<'a>(
@@ -65,9 +85,9 @@ fn train_views<'a>(
 fn start(
     bench: &mut Bench,
     geometry: &Geometry,
-    views: &[View],
-    train_views: &[TrainView],
+    (views, train_views): (&[View], &[TrainView]),
     held_out: impl Fn(usize) -> bool,
+    mut options: TrainOptions,
 ) -> Result<Trainer, RunError> {
     let backend: Box<dyn Backend> = Box::new(Cpu::new());
     let found = std::fs::read(checkpoint_path(bench)).ok().and_then(|b| Checkpoint::decode(&b, bench.key));
@@ -78,12 +98,7 @@ fn start(
             return Ok(trainer);
         }
     }
-    let pixels = views.first().map_or(0, |v| (v.image.width() * v.image.height()) as usize);
-    let mut options = TrainOptions::for_scene(views.len(), pixels);
-    options.seed = bench.options.seed;
-    if let Some(steps) = bench.options.steps {
-        options.steps = steps;
-    }
+    let pixels = pixels_of(views);
     if let Some(free) = available_memory() {
         let within = splat::gaussians_within((free as f64 * MEMORY_SHARE) as usize, views.len(), pixels, &options);
         if within < options.max_gaussians {

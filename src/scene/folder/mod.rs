@@ -12,6 +12,7 @@ mod tests;
 pub use colmap::{Model, ModelImage, is_model, model_of, read_model};
 
 use super::{DepthMap, FrameMasks, Instances, Sparse, Training, TriMesh};
+use image::{DynamicImage, GrayImage, ImageFormat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -189,6 +190,11 @@ impl SceneFolder {
         Self { root: self.root.join("cache") }
     }
 
+    /// `cache/untrained/`: the same layout, for the cameras as they were where training has moved them since.
+    pub fn untrained(&self) -> Self {
+        Self { root: self.root.join("cache/untrained") }
+    }
+
     /// Reads `scene.json`.
     pub fn read_meta(&self) -> Result<SceneMeta, FolderError> {
         Self::open(&self.root)?;
@@ -245,6 +251,28 @@ impl SceneFolder {
     /// Reads `depth/STEM.png`.
     pub fn read_depth(&self, stem: &str) -> Result<DepthMap, FolderError> {
         read_depth_png(&self.depth_path(stem))
+    }
+
+    /// Writes `agreement/STEM.png`: 255 where the depth of the splats and that of the mesh agree, else 0.
+    pub fn write_agreement(&self, stem: &str, mask: &GrayImage) -> Result<(), FolderError> {
+        let path = self.agreement_path(stem);
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let written = mask.write_to(&mut bytes, ImageFormat::Png);
+        written.map_err(|e| malformed(&path, format!("cannot be encoded: {e}")))?;
+        write_atomic(&path, bytes.get_ref())
+    }
+
+    /// Reads `agreement/STEM.png`; `None` where there is none: then nothing is known to disagree.
+    pub fn read_agreement(&self, stem: &str) -> Result<Option<GrayImage>, FolderError> {
+        let path = self.agreement_path(stem);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let image = image::load_from_memory_with_format(&read_bytes(&path)?, ImageFormat::Png);
+        match image.map_err(|e| malformed(&path, e.to_string()))? {
+            DynamicImage::ImageLuma8(mask) => Ok(Some(mask)),
+            other => Err(malformed(&path, format!("it is {:?}, not 8-bit grey", other.color()))),
+        }
     }
 
     /// Writes `mesh.ply`.
@@ -308,6 +336,11 @@ impl SceneFolder {
     /// Path of `depth/STEM.png`.
     pub fn depth_path(&self, stem: &str) -> PathBuf {
         self.root.join("depth").join(format!("{stem}.png"))
+    }
+
+    /// Path of `agreement/STEM.png`.
+    pub fn agreement_path(&self, stem: &str) -> PathBuf {
+        self.root.join("agreement").join(format!("{stem}.png"))
     }
 
     /// Path of `masks/STEM.json`.

@@ -396,3 +396,14 @@ fn pose_quality_lies_beside_the_cameras_and_comes_back_with_them() {
     std::fs::remove_file(folder.root().join("pose_quality.json")).unwrap();
     assert!(folder.read_sparse(&names).unwrap().quality.is_empty());
 }
+
+#[test]
+fn agreement_round_trips_and_may_be_missing() {
+    let (_dir, folder) = scene();
+    assert_eq!(folder.read_agreement("a.b").unwrap(), None);
+    let mask = image::GrayImage::from_fn(5, 3, |x, y| image::Luma([if (x + y) % 2 == 0 { 255 } else { 0 }]));
+    folder.write_agreement("a.b", &mask).unwrap();
+    assert_eq!(folder.read_agreement("a.b").unwrap(), Some(mask));
+    image::RgbImage::new(2, 2).save(folder.agreement_path("rgb")).unwrap();
+    assert!(folder.read_agreement("rgb").unwrap_err().to_string().contains("rgb.png"));
+}

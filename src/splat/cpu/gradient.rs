@@ -1,7 +1,7 @@
 //! From the sums over a Gaussian's pixels to the gradient by its parameters, and by the camera.
 
 use super::super::backend::{CameraGradient, Gradient};
-use super::super::sh;
+use super::super::{sh, sigmoid};
 use super::project::{Geometry, Splat, View, direction, geometry, rotation, shortest};
 use super::tile::PairGradient;
 use crate::scene::Gaussians;
@@ -18,8 +18,10 @@ pub(super) fn backward(
     let i = s.id as usize;
     let none = (Gradient::default(), CameraGradient::default());
     let Some(geo) = geometry(view, g, i) else { return none };
-    // alpha = opacity exp(-q / 2), so d/d opacity = -2 (d/dq) / opacity, and d opacity / d logit = o (1 - o).
-    let mut out = Gradient { opacity_logit: -2.0 * sums.q * (1.0 - s.opacity), ..Gradient::default() };
+    // alpha = opacity exp(-q / 2), so d/d opacity = -2 (d/dq) / opacity; opacity is the sigmoid o, maybe times a factor,
+    // so d opacity / d logit = opacity (1 - o).
+    let own = sigmoid(g.opacity_logits[i]);
+    let mut out = Gradient { opacity_logit: -2.0 * sums.q * (1.0 - own), ..Gradient::default() };
     let by_center = [
         -2.0 * (s.ca * sums.q1[0] + s.cb * sums.q1[1]) - s.slope[0] * sums.depth[0],
         -2.0 * (s.cb * sums.q1[0] + s.cc * sums.q1[1]) - s.slope[1] * sums.depth[0],

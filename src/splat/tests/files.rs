@@ -87,7 +87,7 @@ fn what_is_no_splat_is_refused_by_name() {
         (format!("{head}element vertex 1\nproperty half x\nend_header\n"), "type"),
         (format!("{head}element vertex 1\nproperty list uchar int x\nend_header\n"), "lists"),
         (format!("{head}element vertex 1\n{xyz}"), "header"),
-        (format!("{head}end_header\n"), "no vertices"),
+        (format!("{head}end_header\n"), "no vertex"),
         (format!("{head}wat\nend_header\n"), "wat"),
     ] {
         std::fs::write(&path, text).unwrap();

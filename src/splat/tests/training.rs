@@ -295,15 +295,20 @@ fn exposures_and_cameras_are_found() {
         t.psnr_train().unwrap()
     };
     (o.exposure_from, o.exposure_rate) = (0.1, 1e-2);
-    o.poses = super::super::PoseOptions { refine: true, from: 0.1, translation: 1e-3, rotation: 1e-4 };
+    o.poses = super::super::PoseOptions { refine: true, from: 0.1, translation: 2e-3, rotation: 1e-4 };
     let mut t = Trainer::new(Box::new(Cpu::new()), &s.views(), s.init(), o);
     while !t.finished() {
         t.step();
     }
     let found = t.psnr_train().unwrap();
     assert!(found > plain + 0.5, "{plain} -> {found} dB");
-    let off = |c: &Camera| (c.center() - truth[3].center()).norm();
-    let (before, after) = (off(&s.cameras[3]), off(&t.cameras()[3]));
+    // All cameras and splats together may move, turn and grow without any photo noticing.
+    let off = |cameras: &[Camera]| {
+        let centers = |c: &[Camera]| c.iter().map(Camera::center).collect::<Vec<_>>();
+        let fit = crate::scene::Similarity::fit(&centers(cameras), &centers(&truth)).unwrap();
+        (fit.point(&cameras[3].center()) - truth[3].center()).norm()
+    };
+    let (before, after) = (off(&s.cameras), off(&t.cameras()));
     assert!(after < 0.6 * before, "camera 3 is off by {before} before, {after} after");
 }
 

@@ -7,7 +7,7 @@ mod step;
 
 use super::backend::{Backend, BackendError, Parameters, Shot};
 use super::cpu::Cpu;
-use super::densify::densify;
+use super::densify::{densify, select};
 use super::fill::fill;
 use super::options::TrainOptions;
 use super::render::psnr_of_planes;
@@ -286,11 +286,13 @@ impl Trainer {
     }
 }
 
-/// The same Gaussians with SH of another degree: cut, or filled up with zeros.
+/// The Gaussians whose numbers are all finite, with SH of another degree: cut, or filled up with zeros.
 fn with_degree(g: &Gaussians, degree: usize) -> Gaussians {
     let k = sh_coefficients(degree);
+    let fine: Vec<usize> = (0..g.len()).filter(|i| g.is_finite(*i)).collect();
+    let kept = select(g, fine.iter().copied());
     let take = |i: usize| (0..k).map(move |j| g.sh_of(i).get(j).copied().unwrap_or_default());
-    Gaussians { sh_degree: degree, sh: (0..g.len()).flat_map(take).collect(), ..g.clone() }
+    Gaussians { sh_degree: degree, sh: fine.into_iter().flat_map(take).collect(), ..kept }
 }
 
 /// Median over the views of the median depth of the Gaussians in view; 1 when nothing is seen.

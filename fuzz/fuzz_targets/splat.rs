@@ -4,4 +4,4 @@
 #[path = "../readers.rs"]
 mod readers;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| readers::splat_ply(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| readers::splat(data));

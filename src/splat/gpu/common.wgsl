@@ -1,4 +1,4 @@
-// What the kernels share. `splats.rs` of the CPU, and view.rs here, name the sources of the formulas.
+// What the kernels share. The same numbers as on the CPU (../cpu/project.rs, ../cpu/tile.rs).
 
 const TILE: u32 = 16u;
 // Added to the image covariance: a Gaussian is never thinner than about a pixel.

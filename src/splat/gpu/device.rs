@@ -53,7 +53,7 @@ impl Device {
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
             let error = match &e {
                 wgpu::Error::OutOfMemory { .. } => BackendError::Memory("a buffer could not be made".into()),
-                wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => BackendError::Lost(e.to_string()),
+                wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => BackendError::Lost(cause(&e)),
             };
             keep_first(&on_error, error);
         }));
@@ -151,6 +151,12 @@ impl Device {
         self.submit(commands)?;
         self.read(&staging, bytes, <[u8]>::to_vec)
     }
+}
+
+/// The innermost cause, which wgpu's message ends with.
+fn cause(e: &wgpu::Error) -> String {
+    let message = e.to_string();
+    message.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("unknown error").into()
 }
 
 fn keep_first(failure: &Mutex<Option<BackendError>>, error: BackendError) {

@@ -70,7 +70,7 @@ fn geometry(i: u32) -> Geometry {
     let q = quat_of(i);
     let log_scales = log_scales_of(i);
     g.p = view.rotation * (mean_of(i) - view.center);
-    g.fine = finite3(g.p) && g.p.z > view.near && finite4(q) && finite3(log_scales);
+    g.fine = finite3(g.p) && g.p.z > view.near && finite4(q);
     if !g.fine {
         return g;
     }

@@ -41,9 +41,11 @@ impl Kernels {
         const ADAM: &str = include_str!("adam.wgsl");
         let kernel = |entry: &str, sources: &[&str]| pipeline(device, entry, &sources.concat());
         let with = |normals: bool| format!("const NORMALS: bool = {normals};\nconst SUMS: u32 = {}u;\n", sums(normals));
-        // Emulated on the CPU, what costs is reading shared memory: few threads with many pixels each read it less.
-        let (threads, quads) = if device.is_software() { (8, 8) } else { (32, 2) };
-        let dealt = format!("const THREADS: u32 = {threads}u;\nconst QUADS: u32 = {quads}u;\n");
+        // Threads to a tile, and quads to each. Emulated on the CPU, what costs is reading shared memory: few threads
+        // with many pixels each read it less (measured: benches/splat_gpu.rs).
+        let dealt =
+            |threads: usize| format!("const THREADS: u32 = {threads}u;\nconst QUADS: u32 = {}u;\n", 64 / threads);
+        let (drawn, spread) = if device.is_software() { (dealt(16), dealt(8)) } else { (dealt(32), dealt(32)) };
         let both = |make: &dyn Fn(&str) -> ComputePipeline| [false, true].map(|n| make(&with(n)));
         Self {
             project: kernel("project", &[COMMON, GEOMETRY, HARMONICS, TILES, include_str!("project.wgsl")]),
@@ -55,8 +57,8 @@ impl Kernels {
             count: kernel("count", &[COMMON, TILES, PAIRS]),
             emit: kernel("emit", &[COMMON, TILES, PAIRS]),
             find_ranges: kernel("find_ranges", &[COMMON, include_str!("ranges.wgsl")]),
-            raster: both(&|n| kernel("raster", &[n, &dealt, COMMON, QUADS, include_str!("raster.wgsl")])),
-            spread: both(&|n| kernel("spread_tile", &[n, &dealt, COMMON, QUADS, include_str!("spread.wgsl")])),
+            raster: both(&|n| kernel("raster", &[n, &drawn, COMMON, QUADS, include_str!("raster.wgsl")])),
+            spread: both(&|n| kernel("spread_tile", &[n, &spread, COMMON, QUADS, include_str!("spread.wgsl")])),
             gather: both(&|n| kernel("gather", &[n, COMMON, GEOMETRY, HARMONICS, SEEN, include_str!("gradient.wgsl")])),
             prepare: kernel("prepare", &[COMMON, SEEN, ADAM]),
             move_parameters: kernel("move_parameters", &[COMMON, SEEN, ADAM]),

@@ -72,16 +72,6 @@ impl Gpu {
             move_all: None,
         })
     }
-
-    /// The buffers of a slot, made anew where they are of another shape.
-    fn slot(&mut self, slot: usize, shape: Shape) -> Result<&mut Slot, BackendError> {
-        let kept = self.slots[slot].take().filter(|s| s.shape == shape);
-        let fitting = match kept {
-            Some(s) => s,
-            None => Slot::new(&self.device, &self.kernels, &self.scene, shape)?,
-        };
-        Ok(self.slots[slot].insert(fitting))
-    }
 }
 
 impl Backend for Gpu {
@@ -109,19 +99,21 @@ impl Backend for Gpu {
     }
 
     fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Planes, BackendError> {
+        self.drawn[slot] = false;
         loop {
             let shape = Shape::new(&self.scene, shot, self.room);
-            self.drawn[slot] = true;
             if shape.is_empty() {
-                self.slots[slot] = None;
                 let k = &shot.camera.intrinsics;
                 return self.device.check().map(|()| Planes::zeros(k.width as usize, k.height as usize, shot.normals));
             }
-            let view = layout::view(&self.scene, shot, self.room);
-            self.slot(slot, shape)?;
-            let Some(s) = &mut self.slots[slot] else { continue };
-            let (planes, pairs) = s.draw(&self.device, view)?;
+            let mut view = match self.slots[slot].take().filter(|s| s.shape == shape) {
+                Some(same_shape) => same_shape,
+                None => Slot::new(&self.device, &self.kernels, &self.scene, shape)?,
+            };
+            let (planes, pairs) = view.draw(&self.device, layout::view(&self.scene, shot, self.room))?;
+            self.slots[slot] = Some(view);
             if pairs <= self.room {
+                self.drawn[slot] = true;
                 return Ok(planes);
             }
             // Some more than needed: the next view may have more.

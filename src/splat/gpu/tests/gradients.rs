@@ -25,7 +25,7 @@ fn compare(name: &str, expected: &[(u32, Gradient)], found: &[(u32, Gradient)]) 
         let error = |a: f32, b: f32| (a - b).abs() / (a.abs() + size).max(1e-12);
         let each: Vec<f32> = e.iter().zip(&f).map(|(a, b)| error(*a, *b)).collect();
         let worst = each.iter().fold(0f32, |w, v| w.max(*v));
-        let off = each.iter().filter(|v| !(**v <= 1e-3)).count();
+        let off = each.iter().filter(|v| !(**v <= 1e-4)).count();
         println!("{name}: {label}: worst {worst}, {off} of {} off", e.len());
         // A few pixels at 1/255 of opacity are drawn by the one and not by the other.
         assert!(f.iter().all(|v| v.is_finite()) && worst < 0.1, "{name}: {label}: {worst}");

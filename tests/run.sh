@@ -9,7 +9,7 @@ die() { printf '\ntests/run.sh: %s\n' "$*" >&2; exit 1; }
 
 # What the window and its tests need at run time, and a C compiler as linker.
 packages='gcc libc6-dev ffmpeg xvfb xauth xdotool libgl1 libgl1-mesa-dri libegl1 libxcursor1 libxi6 libx11-xcb1
-libxkbcommon-x11-0 python3 python3-venv'
+libxkbcommon-x11-0 libvulkan1 mesa-vulkan-drivers python3 python3-venv'
 
 if command -v dpkg-query >/dev/null 2>&1; then
     missing=''

@@ -1,6 +1,6 @@
 //! Training from the sparse points of a scene, as the peers begin: steps a second, CPU seconds a step, held-out PSNR.
 //!
-//! `cargo bench --bench train -- SCENE [--width 320] [--steps 300] [--gaussians 2171] [--degree 3] [--device cpu|gpu]`
+//! `cargo bench --bench train -- SCENE [--width 320] [--steps 300] [--gaussians 2171] [--degree 3] [--device cpu|gpu] [--surface]`
 //! SCENE is a scene folder that has its poses (`holoscope run INPUT --out SCENE --until poses`): a COLMAP project too,
 //! so that OpenSplat and Brush train on the very same photos, cameras and points.
 
@@ -17,11 +17,19 @@ struct Arguments {
     gaussians: usize,
     degree: usize,
     device: String,
+    surface: bool,
 }
 
 fn arguments() -> anyhow::Result<Option<Arguments>> {
-    let mut out =
-        Arguments { scene: String::new(), width: 320, steps: 300, gaussians: 2171, degree: 3, device: "cpu".into() };
+    let mut out = Arguments {
+        scene: String::new(),
+        width: 320,
+        steps: 300,
+        gaussians: 2171,
+        degree: 3,
+        device: "cpu".into(),
+        surface: false,
+    };
     let mut words = std::env::args().skip(1).filter(|w| w != "--bench");
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} wants a value"));
@@ -31,6 +39,7 @@ fn arguments() -> anyhow::Result<Option<Arguments>> {
             "--gaussians" => out.gaussians = value()?.parse()?,
             "--degree" => out.degree = value()?.parse()?,
             "--device" => out.device = value()?,
+            "--surface" => out.surface = true,
             _ if word.starts_with("--") => bail!("unknown option {word}"),
             _ => out.scene = word,
         }
@@ -41,7 +50,7 @@ fn arguments() -> anyhow::Result<Option<Arguments>> {
 fn main() -> anyhow::Result<()> {
     let Some(a) = arguments()? else {
         println!(
-            "usage: cargo bench --bench train -- SCENE [--width W] [--steps N] [--gaussians N] [--degree D] [--device cpu|gpu]"
+            "usage: cargo bench --bench train -- SCENE [--width W] [--steps N] [--gaussians N] [--degree D] [--device cpu|gpu] [--surface]"
         );
         return Ok(());
     };
@@ -74,7 +83,7 @@ fn main() -> anyhow::Result<()> {
     let colors: Vec<[u8; 3]> = sparse.points.iter().map(|p| p.color).collect();
     let init = seed(&points, &vec![[0.0; 3]; points.len()], &colors, &spacing_of(&points), 0);
     let pixels = (a.width * views.first().map_or(0, |v| v.image.height())) as usize;
-    let options = TrainOptions {
+    let mut options = TrainOptions {
         steps: a.steps,
         max_gaussians: a.gaussians,
         sh_degree: a.degree,
@@ -83,6 +92,8 @@ fn main() -> anyhow::Result<()> {
         check_every: 2.0,
         ..TrainOptions::for_scene(views.len(), pixels)
     };
+    // The peers have no surface terms.
+    options.surface.from = if a.surface { options.surface.from } else { 2.0 };
     let backend: Box<dyn Backend> = match a.device.as_str() {
         "cpu" => Box::new(Cpu::new()),
         "gpu" => Box::new(Gpu::software_allowed()?),

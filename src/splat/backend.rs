@@ -4,6 +4,7 @@ use super::adam::Moments;
 use super::densify::Motion;
 use super::options::Rates;
 use crate::scene::{Camera, Gaussians};
+use std::sync::Arc;
 
 /// What one pass over a view yields, row-major planes of `width * height`.
 #[derive(Clone, Debug, Default)]
@@ -164,7 +165,7 @@ pub trait Backend: Send {
     fn can_be_lost(&self) -> bool;
 
     /// Draws a view, and keeps in `slot` (below [`SLOTS`]) what [`Backend::backward`] needs.
-    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Planes, BackendError>;
+    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Arc<Planes>, BackendError>;
 
     /// Adds the gradients of the Gaussians, from those of the planes of the view in `slot` (`median` is not read, and
     /// `normal` only where it was drawn), to what [`Backend::update`] will use, and counts the motion in the image of

@@ -11,13 +11,14 @@ use crate::scene::Gaussians;
 use bin::Bins;
 use project::{Splat, View};
 use rayon::prelude::*;
+use std::sync::Arc;
 use tile::{PairGradient, TILE, Tile};
 
 /// Computes on all threads of the current rayon pool.
 #[derive(Debug, Default)]
 pub struct Cpu {
     parameters: Parameters,
-    slots: [Option<(Pass, Planes)>; SLOTS],
+    slots: [Option<(Pass, Arc<Planes>)>; SLOTS],
     /// Ascending by index.
     gathered: Vec<(u32, Gradient)>,
 }
@@ -52,9 +53,10 @@ impl Backend for Cpu {
         false
     }
 
-    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Planes, BackendError> {
+    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Arc<Planes>, BackendError> {
         let (planes, pass) = draw(&self.parameters.gaussians, shot);
-        self.slots[slot] = Some((pass, planes.clone()));
+        let planes = Arc::new(planes);
+        self.slots[slot] = Some((pass, Arc::clone(&planes)));
         Ok(planes)
     }
 

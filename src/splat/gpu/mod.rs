@@ -20,6 +20,7 @@ use device::Device;
 use kernels::Kernels;
 use scene::Scene;
 use slot::{Shape, Slot};
+use std::sync::Arc;
 
 /// Pairs of a tile and a Gaussian that there is room for at first.
 const FIRST_ROOM: usize = 1 << 16;
@@ -98,13 +99,14 @@ impl Backend for Gpu {
         true
     }
 
-    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Planes, BackendError> {
+    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Arc<Planes>, BackendError> {
         self.drawn[slot] = false;
         loop {
             let shape = Shape::new(&self.scene, shot, self.room);
             if shape.is_empty() {
                 let k = &shot.camera.intrinsics;
-                return self.device.check().map(|()| Planes::zeros(k.width as usize, k.height as usize, shot.normals));
+                let empty = Planes::zeros(k.width as usize, k.height as usize, shot.normals);
+                return self.device.check().map(|()| Arc::new(empty));
             }
             let mut view = match self.slots[slot].take().filter(|s| s.shape == shape) {
                 Some(same_shape) => same_shape,
@@ -114,7 +116,7 @@ impl Backend for Gpu {
             self.slots[slot] = Some(view);
             if pairs <= self.room {
                 self.drawn[slot] = true;
-                return Ok(planes);
+                return Ok(Arc::new(planes));
             }
             // Some more than needed: the next view may have more.
             self.room = pairs + pairs / 4;

@@ -31,7 +31,7 @@ fn cpu(g: &Gaussians) -> Cpu {
     cpu
 }
 
-fn draw(g: &Gaussians, camera: &Camera) -> Planes {
+fn draw(g: &Gaussians, camera: &Camera) -> std::sync::Arc<Planes> {
     cpu(g).forward(0, &shot(camera)).unwrap()
 }
 

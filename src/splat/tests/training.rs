@@ -7,6 +7,7 @@ use super::super::{
 use super::{looking, random_gaussians};
 use crate::scene::{Camera, DepthMap, Gaussians, Intrinsics};
 use image::RgbImage;
+use std::sync::Arc;
 
 struct Scene {
     images: Vec<RgbImage>,
@@ -177,7 +178,7 @@ impl Backend for Fragile {
     fn can_be_lost(&self) -> bool {
         true
     }
-    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Planes, BackendError> {
+    fn forward(&mut self, slot: usize, shot: &Shot) -> Result<Arc<Planes>, BackendError> {
         self.left = self.left.saturating_sub(1);
         if self.left == 0 { Err(BackendError::Lost("unplugged".into())) } else { self.cpu.forward(slot, shot) }
     }

@@ -6,6 +6,7 @@ use super::super::options::Rates;
 use super::super::render::psnr_of_planes;
 use super::super::views::LevelView;
 use super::{NEAR, StepStats, Trainer};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Weight of a new loss in the running mean, per view trained on.
@@ -16,7 +17,7 @@ struct Other {
     view: usize,
     level: Arc<LevelView>,
     shot: Shot,
-    planes: Planes,
+    planes: Arc<Planes>,
 }
 
 impl Trainer {
@@ -33,9 +34,10 @@ impl Trainer {
         let other = if surface { self.other(view, place, done)? } else { None };
         let target = level.target();
         let shown = exposed(&planes.rgb, self.state.views[view].exposure);
+        let exposes = done >= self.options.exposure_from;
         let mut by = no_gradient(&planes);
         let mut loss = image_loss(&shown, &planes, &target, &self.weights(done), &mut by);
-        let by_exposure = self.by_exposure(view, &planes, &mut by);
+        let by_exposure = if exposes { self.by_exposure(view, &planes, &mut by) } else { [0.0; 2] };
         let mut by_other = None;
         if surface {
             let o = &self.options.surface;
@@ -52,7 +54,7 @@ impl Trainer {
             self.move_camera(other.view, &by_camera, done);
         }
         self.move_camera(view, &by_camera, done);
-        if done >= self.options.exposure_from {
+        if exposes {
             self.state.views[view].expose(by_exposure, self.options.exposure_rate);
         }
         self.backend.update(&self.update(done))?;
@@ -164,9 +166,12 @@ fn decay(from: f32, to: f32, done: f32) -> f32 {
 }
 
 /// Colours as a photo of this exposure shows them.
-pub(super) fn exposed(rgb: &[Vec<f32>; 3], [log_gain, offset]: [f32; 2]) -> [Vec<f32>; 3] {
+pub(super) fn exposed(rgb: &[Vec<f32>; 3], [log_gain, offset]: [f32; 2]) -> Cow<'_, [Vec<f32>; 3]> {
+    if log_gain == 0.0 && offset == 0.0 {
+        return Cow::Borrowed(rgb);
+    }
     let gain = log_gain.exp();
-    [0, 1, 2].map(|c: usize| rgb[c].iter().map(|v| v.mul_add(gain, offset)).collect())
+    Cow::Owned([0, 1, 2].map(|c: usize| rgb[c].iter().map(|v| v.mul_add(gain, offset)).collect()))
 }
 
 impl Rates {

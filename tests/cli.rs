@@ -301,7 +301,11 @@ fn options_that_cannot_be_honoured_are_named_before_any_work() {
     let dir = temp();
     let (input, scene) = (dir.path().join("photos"), dir.path().join("scene"));
     photos(&input, &[160; 3]);
-    holoscope!["run", &input, "--out", &scene, "--device", "gpu"].fails(&["--device gpu"]);
+    // A machine without any Vulkan driver.
+    let mut program = common::program();
+    program.env("VK_ICD_FILENAMES", "/none").env("VK_DRIVER_FILES", "/none");
+    program.args(["run", "--device", "gpu"]).arg(&input).arg("--out").arg(&scene);
+    common::Ran::of(&mut program).fails(&["--device gpu", "no GPU"]);
     holoscope!["run", &input, "--out", &scene, "--masks", dir.path().join("m.json")].fails(&["--masks", "m.json"]);
     holoscope!["run", &input, "--out", &scene, "--depth", dir.path().join("d")].fails(&["--depth", "/d "]);
     holoscope!["run", &input, "--out", &scene, "--masks", &input].fails(&["--masks", "photos", "mask_index.json"]);

@@ -92,10 +92,10 @@ fn timeless(scene: &Path) -> Value {
     meta
 }
 
-/// Every file of a scene but the two that hold times.
+/// Every file of a scene but those that hold times.
 fn results(scene: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = files(scene);
-    found.retain(|path, _| !["scene.json", "timings.json"].iter().any(|name| path.ends_with(name)));
+    found.retain(|path, _| !["scene.json", "timings.json", "training.json"].iter().any(|name| path.ends_with(name)));
     found
 }
 
@@ -347,6 +347,41 @@ fn a_cancelled_run_keeps_what_is_finished() {
     let reused =
         |s: Stage| said.iter().any(|m| matches!(m, Message::StageFinished { stage, reused: true, .. } if *stage == s));
     assert!(reused(Stage::Frames) && reused(Stage::Poses) && !reused(Stage::Depth), "{said:?}");
+}
+
+/// Cancelled while it trains, a run goes on at the step where it stopped, and ends with the bytes of an undisturbed one.
+#[test]
+fn cancelled_training_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("photos");
+    photos(&input, &[256; 4]);
+    let options = RunOptions {
+        until: Some(Stage::Splats),
+        steps: Some(90),
+        device: holoscope::pipeline::Device::Cpu,
+        ..RunOptions::default()
+    };
+    let start = |scene: &Path| Pipeline::start(input.clone(), scene.to_owned(), options.clone(), || {});
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    assert_eq!(start(&whole).messages.iter().last(), Some(Message::Finished));
+    let pipeline = start(&parts);
+    let mut last = None;
+    while let Ok(message) = pipeline.messages.recv() {
+        if matches!(message, Message::StageProgressed { stage: Stage::Splats, done, .. } if done >= 20) {
+            pipeline.cancel();
+        }
+        last = Some(message);
+    }
+    assert_eq!(last, Some(Message::Cancelled));
+    assert!(parts.join("cache/training.bin").is_file());
+    let said: Vec<Message> = start(&parts).messages.iter().collect();
+    let goes_on = |m: &Message| matches!(m, Message::Noted(text) if text.starts_with("training goes on from step"));
+    assert!(said.iter().any(goes_on) && said.last() == Some(&Message::Finished), "{said:?}");
+    assert!(!parts.join("cache/training.bin").exists());
+    assert_eq!(std::fs::read(whole.join("splat.ply")).unwrap(), std::fs::read(parts.join("splat.ply")).unwrap());
+    let training = SceneFolder::open(&parts).unwrap().read_training().unwrap().unwrap();
+    assert_eq!((training.device.as_str(), training.steps, training.views.len()), ("cpu", 90, 4));
+    assert!(training.points.last().unwrap().step == 90 && training.views.iter().all(|v| v.psnr_db > 5.0));
 }
 
 /// Given poses come back as they were, moved by the similarity that `scene.json` tells.

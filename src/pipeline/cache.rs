@@ -6,6 +6,11 @@ use crate::scene::DepthMap;
 use crate::scene::folder::{FolderError, SceneFolder, write_atomic};
 use std::path::{Path, PathBuf};
 
+/// Path of the checkpoint of a training that is not done.
+pub(super) fn checkpoint(folder: &SceneFolder) -> PathBuf {
+    folder.root().join("cache/training.bin")
+}
+
 /// Path of a photo's cached depth within the scene folder.
 fn dense_name(stem: &str) -> PathBuf {
     Path::new("cache/dense").join(format!("{stem}.bin"))

@@ -75,6 +75,9 @@ pub fn rescale(
     let factor = typed.factor()?;
     let _lock = lock(folder)?;
     let (swap, _log) = staged(folder, typed.metres, factor, reviewer, job)?;
+    // A checkpoint of training, and cameras as they were before it, are of the old size; nothing finished needs them.
+    let _ = std::fs::remove_file(cache::checkpoint(folder));
+    let _ = std::fs::remove_dir_all(folder.untrained().root());
     // From here on it is carried through.
     swap.commit()?;
     Ok(factor)

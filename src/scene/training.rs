@@ -33,7 +33,7 @@ pub struct ViewScore {
 /// The training of a scene's splats.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// What it ran on, as in "CPU, 2 threads" or the name of the GPU's adapter.
+    /// What it ran on, "cpu" or the name of the GPU's adapter.
     pub device: String,
     /// Steps in all, unless it stops early.
     pub steps: usize,

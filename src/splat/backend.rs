@@ -149,7 +149,7 @@ pub const SLOTS: usize = 2;
 
 /// Draws Gaussians, carries gradients of images back to them, and moves them.
 pub trait Backend: Send {
-    /// What it computes on, as in "CPU, 2 threads".
+    /// What it computes on, as in "cpu" or "NVIDIA H100 (Vulkan)".
     fn name(&self) -> String;
 
     /// Takes these Gaussians in place of all that it held.

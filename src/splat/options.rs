@@ -121,9 +121,10 @@ pub struct TrainOptions {
 
 impl TrainOptions {
     /// Defaults for `views` photos of `pixels` pixels each and a dense seed, meant for a few minutes on two cores. The
-    /// rates are several times those of 3DGS, whose 30,000 steps leave it time.
+    /// rates are several times those of 3DGS, and the surface weights those of PGSR (0.015, 0.03, 0.15), whose 30,000
+    /// steps leave them time.
     pub fn for_scene(views: usize, pixels: usize) -> Self {
-        let steps = (views * 20).clamp(600, 1800);
+        let steps = (views * 25).clamp(800, 3000);
         // About one Gaussian per 60 photographed pixels, as far as memory and time allow.
         let max_gaussians = (views * pixels / 60).clamp(40_000, 160_000);
         Self {
@@ -148,7 +149,7 @@ impl TrainOptions {
             },
             ssim_weight: 0.2,
             depth_weight: 2.0,
-            depth_weight_end: 0.7,
+            depth_weight_end: 0.2,
             flat_weight: 1.0,
             densify_every: 50,
             densify_until: 0.65,
@@ -161,9 +162,9 @@ impl TrainOptions {
             exposure_rate: 2e-3,
             surface: SurfaceOptions {
                 from: 0.5,
-                normal_weight: 0.015,
-                geo_weight: 0.03,
-                ncc_weight: 0.15,
+                normal_weight: 0.04,
+                geo_weight: 0.08,
+                ncc_weight: 0.4,
                 samples: 5000,
                 neighbours: 8,
                 max_degrees: 30.0,

@@ -5,12 +5,11 @@ use crate::geometry::dense::View;
 use crate::geometry::fusion::fuse;
 use crate::pipeline::resources::available_memory;
 use crate::pipeline::run::{Bench, RunError};
-use crate::pipeline::{Device, RunOptions};
+use crate::pipeline::{Device, RunOptions, cache};
 use crate::scene::folder::write_atomic;
 use crate::scene::{Camera, Capture, Gaussians, Job as _, TrainPoint, Training, ViewScore};
 use crate::splat::{self, Backend, BackendError, Checkpoint, Cpu, Gpu, TrainOptions, TrainView, Trainer};
 use serde_json::json;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,7 +58,7 @@ pub(super) fn train(
     bench.figure("psnr_training_db", json!(trainer.psnr_train().map(|p| round(f64::from(p)))));
     bench.figure("psnr_held_out_db", json!(trainer.psnr_held_out().map(|p| round(f64::from(p)))));
     // It has served; that it is still there where it cannot be removed does no harm.
-    let _ = std::fs::remove_file(checkpoint_path(bench));
+    let _ = std::fs::remove_file(cache::checkpoint(bench.folder));
     // What later stages use is what a resumed run reads back.
     Ok((Arc::new(splat::read_ply(&bench.folder.splat_path())?), refined.then(|| trainer.cameras())))
 }
@@ -89,7 +88,7 @@ fn start(
     held_out: impl Fn(usize) -> bool,
     mut options: TrainOptions,
 ) -> Result<Trainer, RunError> {
-    let found = std::fs::read(checkpoint_path(bench)).ok().and_then(|b| Checkpoint::decode(&b, bench.key));
+    let found = std::fs::read(cache::checkpoint(bench.folder)).ok().and_then(|b| Checkpoint::decode(&b, bench.key));
     if let Some(checkpoint) = found {
         let step = checkpoint.step();
         if let Some(trainer) = Trainer::resume(backend(bench)?, train_views, checkpoint) {
@@ -136,13 +135,9 @@ fn backend(bench: &Bench) -> Result<Box<dyn Backend>, RunError> {
     }
 }
 
-fn checkpoint_path(bench: &Bench) -> PathBuf {
-    bench.folder.root().join("cache/training.bin")
-}
-
 fn save(bench: &Bench, trainer: &mut Trainer) -> Result<(), RunError> {
     let bytes = trainer.checkpoint().encode(bench.key);
-    Ok(write_atomic(&checkpoint_path(bench), &bytes)?)
+    Ok(write_atomic(&cache::checkpoint(bench.folder), &bytes)?)
 }
 
 /// Trains to the end, and shows how it goes. `views` are stems, and whether they are held out.

@@ -32,8 +32,7 @@ impl Cpu {
 
 impl Backend for Cpu {
     fn name(&self) -> String {
-        let n = rayon::current_num_threads();
-        format!("CPU, {n} thread{}", if n == 1 { "" } else { "s" })
+        "cpu".into()
     }
 
     fn load(&mut self, parameters: Parameters) -> Result<(), BackendError> {

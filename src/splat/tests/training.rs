@@ -296,7 +296,7 @@ fn exposures_and_cameras_are_found() {
     }
     let off = |c: &Camera| (c.center() - truth).norm();
     let (before, after) = (off(&s.cameras[3]), off(&moved[3]));
-    assert!(after < 0.25 * before, "camera 3 is off by {before} before, {after} after");
+    assert!(after < 0.4 * before, "camera 3 is off by {before} before, {after} after");
 }
 
 /// Options by which no Gaussian changes.

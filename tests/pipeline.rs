@@ -589,9 +589,14 @@ fn what_was_decided_is_what_is_exported() {
     let categories: Vec<&str> =
         coco["categories"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert!(categories.contains(&"reading lamp"), "{categories:?}");
-    for name in ["splat.ply", "mesh.ply"] {
-        assert_eq!(std::fs::read(out.join(name)).unwrap(), before[Path::new(name)]);
-    }
+    assert_eq!(std::fs::read(out.join("mesh.ply")).unwrap(), before[Path::new("mesh.ply")]);
+    // What nobody can see is left out, and quaternions are of unit length.
+    let (whole, exported) = (splat::read_ply(&scene.join("splat.ply")), splat::read_ply(&out.join("splat.ply")));
+    let (whole, exported) = (whole.unwrap(), exported.unwrap());
+    let seen = |i: &usize| 1.0 / (1.0 + (-whole.opacity_logits[*i]).exp()) >= 1.0 / 255.0;
+    let means: Vec<[f32; 3]> = (0..whole.len()).filter(seen).map(|i| whole.means[i]).collect();
+    assert_eq!(exported.means, means);
+    assert!(exported.quats.iter().all(|q| (q.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
     assert_same(&before, &files(&scene), "export");
     assert_eq!(export("instances", "all").ok().json()["instances"], found.len());
     let into_scene = holoscope!["export", &scene, "--format", "instances", "--out", &scene, "--include", "all"];

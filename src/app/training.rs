@@ -87,7 +87,7 @@ mod tests {
             step: 10 * (k + 1),
             seconds: 2.0 * (k + 1) as f32,
             loss: 1.0 / (k + 1) as f32,
-            psnr_db: (k >= 4).then(|| 20.0 + (k / 5) as f32),
+            psnr_db: (k >= 4).then_some(20.0 + (k / 5) as f32),
             rate: 5.0,
             gaussians: 1000,
         };

@@ -201,11 +201,20 @@ impl Lock {
     pub(super) fn take(log: &Path) -> io::Result<Self> {
         let path = log.with_extension("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self::Held(file)),
-            Err(TryLockError::WouldBlock) => Ok(Self::Taken),
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(Self::Unknown),
-            Err(TryLockError::Error(e)) => Err(e),
+        let mut waits = 0;
+        loop {
+            return match file.try_lock() {
+                // A program that this one starts holds its locks for the moment until it has become that program.
+                Err(TryLockError::WouldBlock) if waits < 10 => {
+                    waits += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                    continue;
+                }
+                Ok(()) => Ok(Self::Held(file)),
+                Err(TryLockError::WouldBlock) => Ok(Self::Taken),
+                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(Self::Unknown),
+                Err(TryLockError::Error(e)) => Err(e),
+            };
         }
     }
 }

@@ -204,7 +204,9 @@ fn what_is_no_walk_is_one_sentence() {
         ("white.mp4", "the camera hardly moves in this video of 12 frames"),
     ] {
         let said = error(&at(name));
-        assert!(said.contains(name) && said.contains(says) && !said.contains("0x"), "{said}");
+        // The folder's random name may well hold a "0x" of its own.
+        let reason = said.replace(&dir.path().display().to_string(), "");
+        assert!(said.contains(name) && said.contains(says) && !reason.contains("0x"), "{said}");
     }
     // Half of a video is used, with a warning.
     let bytes = std::fs::read(at("whole.mkv")).unwrap();

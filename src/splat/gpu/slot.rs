@@ -119,7 +119,7 @@ impl Slot {
         plan.line(&kernels.emit, block, &[&emitted[..], &pairs].concat(), each);
         // The last pass writes to `sorted`. A tile's number may also be that of none.
         let passes = passes(tiles);
-        let places = if passes % 2 == 0 { [&sorted, &values] } else { [&values, &sorted] };
+        let places = if passes.is_multiple_of(2) { [&sorted, &values] } else { [&values, &sorted] };
         plan.sort(room, passes, SortBuffers { length: &total, keys: [&tile_of[0], &tile_of[1]], places, ..sort });
         let ranged = [(1, &total), (2, &tile_of[passes % 2]), (3, &ranges)];
         plan.line(&kernels.find_ranges, block, &ranged, room.div_ceil(GROUP));

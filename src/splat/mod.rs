@@ -1,7 +1,7 @@
 //! 3D Gaussians: rasterise, differentiate, train, render, read and write (Kerbl et al. 2023, from its formulas).
 //!
 //! [`seed`] makes Gaussians of a fused cloud, [`Trainer`] fits them to photos, [`render`] draws them, [`read`] and
-//! [`write`] keep them. Drawing, gradients and Adam are behind [`Backend`], of
+//! [`write()`] keep them. Drawing, gradients and Adam are behind [`Backend`], of
 //! which there are [`Cpu`] and [`Gpu`].
 
 mod adam;

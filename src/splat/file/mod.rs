@@ -71,7 +71,7 @@ impl SplatFormat {
     }
 }
 
-/// Reads a splat of any format that [`write`] writes, and SPZ version 2. Gaussians with numbers that are not finite are
+/// Reads a splat of any format that [`write()`] writes, and SPZ version 2. Gaussians with numbers that are not finite are
 /// left out; coordinates are taken as they are, whatever axes the file names.
 pub fn read(path: &Path) -> Result<Gaussians, SplatFileError> {
     let bytes = bytes_of(path)?;

@@ -1,5 +1,6 @@
 //! The order of the list: the reviewer's queue, either way round, and stepping through it.
 
+use crate::review::measures::Context;
 use crate::review::queue::{self, Order};
 use crate::review::{Reviewed, Verdict};
 use crate::scene::InstanceState;
@@ -24,13 +25,14 @@ impl Sort {
 
 /// Columns of the list: what a click on the header sorts by, and the header.
 pub(super) const COLUMNS: [(Order, &str); 4] =
-    [(Order::Uncertainty, "State"), (Order::Id, "#"), (Order::Label, "Label"), (Order::Score, "Score")];
+    [(Order::Id, "#"), (Order::Uncertainty, "State"), (Order::Label, "Label"), (Order::Score, "Score")];
 
 /// The word for a verdict, or for the pipeline's state where there is none yet.
 pub(super) fn state_word(item: &Reviewed) -> &'static str {
     match (item.verdict, item.instance.state) {
         (Verdict::Accepted, _) => "accepted",
         (Verdict::Rejected, _) => "rejected",
+        (Verdict::Unsure, _) => "unsure",
         (_, InstanceState::Kept) => "kept",
         (_, InstanceState::Verify) => "verify",
         (_, InstanceState::Dropped) => "dropped",
@@ -38,8 +40,8 @@ pub(super) fn state_word(item: &Reviewed) -> &'static str {
 }
 
 /// Ids that match the filter, in order.
-pub(super) fn arrange(items: &BTreeMap<u32, Reviewed>, filter: &str, sort: Sort) -> Vec<u32> {
-    let mut ids = queue::order(items, sort.order, filter);
+pub(super) fn arrange(items: &BTreeMap<u32, Reviewed>, filter: &str, sort: Sort, context: &Context) -> Vec<u32> {
+    let mut ids = queue::order(items, sort.order, filter, context);
     if sort.reversed {
         ids.reverse();
     }
@@ -73,7 +75,7 @@ mod tests {
                 best_view: String::new(),
                 evidence: serde_json::Value::Null,
             };
-            (id, Reviewed { instance, verdict: Verdict::Unreviewed })
+            (id, Reviewed::new(instance))
         };
         [item(1, "chair", 0.9), item(2, "table", 0.4), item(3, "chair", 0.2)].into()
     }
@@ -81,11 +83,12 @@ mod tests {
     #[test]
     fn least_certain_first_and_headers_turn_round() {
         let sort = Sort::default();
-        assert_eq!(arrange(&items(), "", sort), [3, 2, 1]);
-        assert_eq!(arrange(&items(), "chair", sort), [3, 1]);
+        let arrange = |filter, sort| arrange(&items(), filter, sort, &Context::default());
+        assert_eq!(arrange("", sort), [3, 2, 1]);
+        assert_eq!(arrange("chair", sort), [3, 1]);
         let by_score = sort.clicked(Order::Score);
-        assert_eq!(arrange(&items(), "", by_score), [1, 2, 3]);
-        assert_eq!(arrange(&items(), "", by_score.clicked(Order::Score)), [3, 2, 1]);
+        assert_eq!(arrange("", by_score), [1, 2, 3]);
+        assert_eq!(arrange("", by_score.clicked(Order::Score)), [3, 2, 1]);
         assert_eq!(by_score.clicked(Order::Score).clicked(Order::Id), Sort { order: Order::Id, reversed: false });
     }
 

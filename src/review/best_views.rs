@@ -40,11 +40,13 @@ pub fn best_views(
     found
 }
 
-/// The masks of an instance in a photo: those that it has or has taken in, and those that a reviewer drew.
+/// The masks of an instance in a photo with their scores: those that it has or has taken in, and those that a reviewer
+/// drew. What a plane has cut off is still there.
 pub fn own_masks<'a>(item: &'a Reviewed, frame: &'a FrameMasks, image: &str) -> Vec<(&'a Rle, f64)> {
-    let given = frame.masks.iter().filter(|m| m.instance_id != 0 && item.masks.ids.contains(&m.instance_id));
-    let drawn: Vec<_> = item.masks.drawn.iter().filter(|d| d.image == image).map(|d| (&d.segmentation, 1.0)).collect();
-    given.map(|m| (&m.segmentation, m.score)).chain(drawn).collect()
+    let mine = |id: u32| id != 0 && item.masks.iter().any(|part| part.of == id);
+    let given = frame.masks.iter().filter(|m| mine(m.instance_id)).map(|m| (&m.segmentation, m.score));
+    let drawn = item.masks.iter().flat_map(|part| &part.drawn).filter(|d| d.image == image);
+    given.chain(drawn.map(|d| (&d.segmentation, 1.0))).collect()
 }
 
 fn rank(item: &Reviewed, frame: &FrameMasks, index: usize, image: &str) -> Option<BestView> {
@@ -76,7 +78,7 @@ fn rank(item: &Reviewed, frame: &FrameMasks, index: usize, image: &str) -> Optio
 mod tests {
     use super::*;
     use crate::review::tests::instance;
-    use crate::review::{DrawnMask, MaskSource};
+    use crate::review::{DrawnMask, MaskPart};
     use crate::scene::{InstanceView, Mask2d};
 
     /// A photo of 10 x 10 pixels with a rectangle of each id: `[x0, y0, x1, y1)`.
@@ -121,10 +123,11 @@ mod tests {
     fn masks_taken_in_and_drawn_count_too() {
         let masks = [frame("p0", &[(1, 1.0, [3, 4, 5, 6]), (7, 0.5, [5, 4, 7, 6])])];
         let mut item = item(1);
-        item.masks = MaskSource { ids: vec![1, 7], ..MaskSource::default() };
+        item.masks.push(MaskPart { of: 7, drawn: Vec::new(), sides: Vec::new() });
         assert_eq!(ranked(&item, &masks, 8), [(0, 0.08)]);
         let drawn = frame("p0", &[(1, 1.0, [0, 0, 10, 10])]).masks.remove(0).segmentation;
-        item.masks = MaskSource { drawn: vec![DrawnMask { image: "p0".into(), segmentation: drawn }], ..MaskSource::default() };
+        let drawn = vec![DrawnMask { image: "p0".into(), segmentation: drawn }];
+        item.masks = vec![MaskPart { of: 99, drawn, sides: Vec::new() }];
         assert_eq!(ranked(&item, &masks, 8), [(0, 1.0)]);
     }
 }

@@ -25,7 +25,7 @@ pub fn wanted(items: &BTreeMap<u32, Reviewed>, frame_of: impl Fn(&str) -> Option
         let mut views: Vec<_> = r.instance.views.iter().collect();
         views.sort_by(|a, b| b.visible_fraction.total_cmp(&a.visible_fraction).then_with(|| a.image.cmp(&b.image)));
         let frames = views.iter().take(VIEWS).filter_map(|v| frame_of(&v.image)).collect();
-        Wanted { id: r.instance.id, obb: r.instance.obb, ids: r.masks.ids.clone(), frames }
+        Wanted { id: r.instance.id, obb: r.instance.obb, ids: r.masks.iter().map(|m| m.of).collect(), frames }
     };
     items.values().map(one).collect()
 }
@@ -48,9 +48,10 @@ pub fn fits(wanted: &[Wanted], cameras: &[Option<Camera>], masks: &[FrameMasks])
 
 fn in_photo(w: &Wanted, camera: &Camera, frame: &FrameMasks) -> Option<f64> {
     let mine = frame.masks.iter().filter(|m| m.instance_id != 0 && w.ids.contains(&m.instance_id));
-    let seen = around(mine.filter_map(|m| m.segmentation.bounds()).flat_map(|[x0, y0, x1, y1]| {
-        [[f64::from(x0), f64::from(y0)], [f64::from(x1), f64::from(y1)]]
-    }))?;
+    let seen = around(
+        mine.filter_map(|m| m.segmentation.bounds())
+            .flat_map(|[x0, y0, x1, y1]| [[f64::from(x0), f64::from(y0)], [f64::from(x1), f64::from(y1)]]),
+    )?;
     let camera = camera.resized(frame.width, frame.height);
     let size = [f64::from(frame.width), f64::from(frame.height)];
     let corners: Option<Vec<_>> = w.obb.corners().iter().map(|c| camera.project(c)).collect();
@@ -98,9 +99,8 @@ mod tests {
         let mut item = Reviewed::new(instance(1));
         // Its front face is 2 wide at distance 2: 50 pixels of the camera, 25 of the masks.
         item.instance.obb = OrientedBox::upright(Point3::from(center), Vector3::repeat(2.0), 0.0);
-        item.instance.views = ["0", "1", "2"]
-            .map(|s| InstanceView { image: s.into(), mask_score: 1.0, visible_fraction: 0.5 })
-            .into();
+        item.instance.views =
+            ["0", "1", "2"].map(|s| InstanceView { image: s.into(), mask_score: 1.0, visible_fraction: 0.5 }).into();
         item
     }
 

@@ -58,7 +58,9 @@ fn verb(decision: &Decision, n: usize) -> String {
 fn changes(item: &Reviewed, decision: &Decision) -> bool {
     match decision {
         Decision::Accept => item.verdict != Verdict::Accepted,
-        Decision::Reject { reason } => item.verdict != Verdict::Rejected || (reason.is_some() && *reason != item.reason),
+        Decision::Reject { reason } => {
+            item.verdict != Verdict::Rejected || (reason.is_some() && *reason != item.reason)
+        }
         Decision::Unsure => item.verdict != Verdict::Unsure,
         Decision::Relabel { text } => item.instance.label != *text,
         _ => true,
@@ -99,7 +101,10 @@ mod tests {
         assert_eq!(accept.sentence, "Accept 5: 3 unreviewed, 2 rejected change, 1 is so already");
         assert_eq!(accept.decisions.iter().map(|d| d.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         let why = Decision::Reject { reason: Some(Reason::Box) };
-        assert_eq!(Bulk::new(&items, [4, 7], &why).sentence, "Reject 2 (wrong box): 1 rejected change, 1 unsure change");
+        assert_eq!(
+            Bulk::new(&items, [4, 7], &why).sentence,
+            "Reject 2 (wrong box): 1 rejected change, 1 unsure change"
+        );
         assert_eq!(Bulk::new(&items, [4, 5], &Decision::REJECT).sentence, "Nothing would change: all are so already");
         assert_eq!(Bulk::new(&items, [99], &Decision::Accept).sentence, "There is nothing to decide about");
         let relabel = Decision::Relabel { text: "chair".into() };

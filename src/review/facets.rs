@@ -131,7 +131,8 @@ impl Histogram {
             _ => None,
         });
         known().next()?;
-        Some(Self { measure, ends, log, counts: vec![0; BINS], brushed }).filter(|h| h.ends.iter().all(|e| e.is_finite()))
+        Some(Self { measure, ends, log, counts: vec![0; BINS], brushed })
+            .filter(|h| h.ends.iter().all(|e| e.is_finite()))
     }
 
     /// Where a value lies, 0..1 from end to end.
@@ -182,7 +183,8 @@ impl Summary {
     /// chosen.
     pub fn new(items: &BTreeMap<u32, Reviewed>, filter: &Filter, context: &Context) -> Self {
         let values = HISTOGRAMS.map(|m| items.values().map(|i| m.of(i, context)).collect::<Vec<_>>());
-        let mut histograms = HISTOGRAMS.iter().zip(&values).map(|(m, v)| Histogram::new(*m, v, filter)).collect::<Vec<_>>();
+        let mut histograms =
+            HISTOGRAMS.iter().zip(&values).map(|(m, v)| Histogram::new(*m, v, filter)).collect::<Vec<_>>();
         let mut counts: [BTreeMap<String, usize>; 4] = Default::default();
         for (k, item) in items.values().enumerate() {
             let failing: Vec<&Term> = filter.0.iter().filter(|t| !t.holds(item, context)).collect();
@@ -353,7 +355,10 @@ mod tests {
         assert_eq!(click("-is:kept", Group::Gate, "kept"), "-is:kept is:kept", "what is excluded stays so");
         assert_eq!(click("", Group::Reason, "box"), "reason:box");
         let range = |low, high| Some(Range { low, high });
-        assert_eq!(brushed(&f("a score:0.1.. b"), Measure::Score, range(Some(0.3), Some(0.7))).to_string(), "a score:0.3..0.7 b");
+        assert_eq!(
+            brushed(&f("a score:0.1.. b"), Measure::Score, range(Some(0.3), Some(0.7))).to_string(),
+            "a score:0.3..0.7 b"
+        );
         assert_eq!(brushed(&f("a score:0.1.."), Measure::Score, None).to_string(), "a");
         assert_eq!(brushed(&f("a"), Measure::Views, range(None, None)).to_string(), "a");
     }

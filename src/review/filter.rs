@@ -182,14 +182,16 @@ impl Raw {
             "label" if values.is_empty() => Err("label: needs a label, as in label:chair".into()),
             "label" => Ok(Test::Label(values.iter().map(|v| (*v).to_owned()).collect())),
             _ => match (Measure::ALL.into_iter().find(|m| m.word() == key), values.as_slice()) {
-                (Some(m), [one]) => Range::parse(one)
-                    .map(|r| Test::Within(m, r))
-                    .ok_or_else(|| format!("{key}:{one} is no range: write {key}:0.3..0.7, {key}:..0.5 or {key}:0.5..")),
+                (Some(m), [one]) => Range::parse(one).map(|r| Test::Within(m, r)).ok_or_else(|| {
+                    format!("{key}:{one} is no range: write {key}:0.3..0.7, {key}:..0.5 or {key}:0.5..")
+                }),
                 (Some(_), _) => Err(format!("{key}: needs one range, as in {key}:0.3..0.7")),
                 (None, _) => {
                     let known: Vec<&str> = Measure::ALL.iter().map(|m| m.word()).collect();
                     let known = known.join(", ");
-                    Err(format!("{key}: is not known. There are is, label, reason, has, {known}; a word with a colon goes in quotes"))
+                    Err(format!(
+                        "{key}: is not known. There are is, label, reason, has, {known}; a word with a colon goes in quotes"
+                    ))
                 }
             },
         }

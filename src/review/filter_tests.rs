@@ -37,11 +37,8 @@ proptest! {
 }
 
 fn item() -> Reviewed {
-    let obb = crate::scene::OrientedBox::upright(
-        nalgebra::Point3::origin(),
-        nalgebra::Vector3::new(2.0, 0.5, 0.1),
-        0.3,
-    );
+    let obb =
+        crate::scene::OrientedBox::upright(nalgebra::Point3::origin(), nalgebra::Vector3::new(2.0, 0.5, 0.1), 0.3);
     let i = Instance { label: "Side table".into(), caption: "low: of oak".into(), score: 0.5, obb, ..instance(7) };
     Reviewed { note: "ask Ana".into(), ..Reviewed::new(i) }
 }
@@ -54,13 +51,34 @@ fn holds(item: &Reviewed, line: &str) -> bool {
 fn words_ranges_and_negation() {
     let i = item();
     for line in [
-        "", "  ", "table OAK", "#7", "-#8", "is:kept is:unreviewed", "is:dropped,kept", "-is:accepted", "has:note",
-        "label:\"side TABLE\"", "label:sofa,\"side table\"", "-label:side", "score:0.5", "score:0.4..", "score:..0.5",
-        "size:..0.11 -size:..0.09", "views:0", "-agreement:0..1", "ana", "\"low: of\"", "-is:fixed", "label:\"side table",
+        "",
+        "  ",
+        "table OAK",
+        "#7",
+        "-#8",
+        "is:kept is:unreviewed",
+        "is:dropped,kept",
+        "-is:accepted",
+        "has:note",
+        "label:\"side TABLE\"",
+        "label:sofa,\"side table\"",
+        "-label:side",
+        "score:0.5",
+        "score:0.4..",
+        "score:..0.5",
+        "size:..0.11 -size:..0.09",
+        "views:0",
+        "-agreement:0..1",
+        "ana",
+        "\"low: of\"",
+        "-is:fixed",
+        "label:\"side table",
     ] {
         assert!(holds(&i, line), "{line}");
     }
-    for line in ["chair", "#8", "-table", "label:table", "is:verify", "score:0.6..", "agreement:0..1", "reason:duplicate"] {
+    for line in
+        ["chair", "#8", "-table", "label:table", "is:verify", "score:0.6..", "agreement:0..1", "reason:duplicate"]
+    {
         assert!(!holds(&i, line), "{line}");
     }
     let mut rejected = item();

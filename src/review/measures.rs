@@ -253,7 +253,8 @@ mod tests {
         item.instance.evidence = serde_json::json!({"score": {"agreement": 0.5}});
         assert_eq!(Measure::Agreement.of(&item, &context), Some(0.5));
         assert_eq!(Measure::Visible.of(&item, &context), None);
-        let view = |image: &str, visible_fraction| InstanceView { image: image.into(), mask_score: 1.0, visible_fraction };
+        let view =
+            |image: &str, visible_fraction| InstanceView { image: image.into(), mask_score: 1.0, visible_fraction };
         item.instance.views = vec![view("a", 0.9), view("b", 0.4)];
         assert_eq!(Measure::Visible.of(&item, &context), Some(0.9));
         item.instance.best_view = "b".into();

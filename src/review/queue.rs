@@ -122,14 +122,9 @@ fn waiting(verdict: Verdict) -> u8 {
 /// nothing: no decision about all that is shown must reach further than was meant.
 pub fn order(items: &BTreeMap<u32, Reviewed>, order: Order, filter: &str, context: &Context) -> Vec<u32> {
     let Ok(filter) = Filter::parse(filter) else { return Vec::new() };
-    let mut found: Vec<_> = items
-        .values()
-        .filter(|r| filter.matches(r, context))
-        .map(|r| (order.key(r, context), r.instance.id))
-        .collect();
-    found.sort_by(|(a, i), (b, j)| {
-        a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)).then(i.cmp(j))
-    });
+    let mut found: Vec<_> =
+        items.values().filter(|r| filter.matches(r, context)).map(|r| (order.key(r, context), r.instance.id)).collect();
+    found.sort_by(|(a, i), (b, j)| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)).then(i.cmp(j)));
     found.into_iter().map(|f| f.1).collect()
 }
 
@@ -183,11 +178,8 @@ fn unusual(i: &Instance, z: f64, context: &Context) -> String {
     } else {
         format!("all {} instances", o.among)
     };
-    let times = if o.ratio >= 1.0 {
-        format!("{:.1} times", o.ratio)
-    } else {
-        format!("1/{:.1} of", 1.0 / o.ratio.max(1e-9))
-    };
+    let times =
+        if o.ratio >= 1.0 { format!("{:.1} times", o.ratio) } else { format!("1/{:.1} of", 1.0 / o.ratio.max(1e-9)) };
     format!("Its volume is {times} the usual one of {group} ({z:+.1} standard deviations).")
 }
 

@@ -120,33 +120,36 @@ impl BulkBar {
         let Some((_, _, bulk)) = &self.pending else { return };
         ui.label(RichText::new(&bulk.sentence).strong());
         let nothing = bulk.decisions.is_empty();
+        let mut left = false;
         ui.horizontal(|ui| {
             let go = ui.add_enabled(!nothing, eframe::egui::Button::new(format!("Do it ({})", keys(Action::Confirm))));
             if go.on_hover_text("Takes all these decisions; one undo takes them back").clicked() {
-                out.push(Command::Do(Action::Confirm));
+                out.push(Command::DecideAll(bulk.decisions.clone()));
             }
             let leave = ui.button(format!("Leave it ({})", keys(Action::OnlyOne)));
-            if leave.on_hover_text("Changes nothing").clicked() {
-                self.pending = None;
-            }
+            left = leave.on_hover_text("Changes nothing").clicked();
         });
+        if left {
+            self.pending = None;
+        }
     }
 
     fn write_label(&mut self, ui: &mut Ui, model: &Model) {
-        let Some((text, had_focus)) = &mut self.relabel else { return };
+        let Some((mut text, had_focus)) = self.relabel.take() else { return };
         ui.horizontal(|ui| {
             ui.label(format!("Label for {}", model.marked.len()));
-            let field = ui.add(TextEdit::singleline(text).hint_text("chair").desired_width(f32::INFINITY));
-            if !std::mem::replace(had_focus, true) {
+            let field = ui.add(TextEdit::singleline(&mut text).hint_text("chair").desired_width(f32::INFINITY));
+            let field = field.on_hover_text("Enter shows what it would change, Esc leaves it");
+            if !had_focus {
                 field.request_focus();
             }
-            if field.lost_focus() {
-                let (enter, text) = (ui.input(|i| i.key_pressed(Key::Enter)), text.trim().to_owned());
-                if enter && !text.is_empty() {
-                    self.ask(model, &model.marked, &Decision::Relabel { text });
-                } else {
-                    self.relabel = None;
+            let enter = ui.input(|i| i.key_pressed(Key::Enter));
+            match text.trim() {
+                label if field.lost_focus() && enter && !label.is_empty() => {
+                    self.ask(model, &model.marked, &Decision::Relabel { text: label.to_owned() });
                 }
+                _ if field.lost_focus() => {}
+                _ => self.relabel = Some((text, true)),
             }
         });
     }

@@ -71,7 +71,10 @@ impl FacetsPanel {
                 if ui.selectable_label(on, name).on_hover_text(text).clicked() {
                     out.push(Command::Filter(if on { String::new() } else { text.clone() }));
                 }
-                if ui.small_button("x").on_hover_text(format!("Delete the filter {name}; it can be brought back")).clicked()
+                if ui
+                    .small_button("x")
+                    .on_hover_text(format!("Delete the filter {name}; it can be brought back"))
+                    .clicked()
                 {
                     new = Some(filters.without(name));
                 }

@@ -39,17 +39,17 @@ impl ListPanel {
     }
 
     /// Shows what a decision about all selected instances would change.
-    pub(super) fn ask_all(&mut self, model: &Model, decision: &Decision) {
+    pub(in crate::app) fn ask_all(&mut self, model: &Model, decision: &Decision) {
         self.bulk.ask(model, &model.marked, decision);
     }
 
     /// The decisions that were shown.
-    pub(super) fn confirm(&mut self, model: &Model) -> Vec<(u32, Decision)> {
+    pub(in crate::app) fn confirm(&mut self, model: &Model) -> Vec<(u32, Decision)> {
         self.bulk.confirm(model)
     }
 
     /// Drops the decisions that were shown; whether there were some.
-    pub(super) fn cancel(&mut self) -> bool {
+    pub(in crate::app) fn cancel(&mut self) -> bool {
         self.bulk.cancel()
     }
 

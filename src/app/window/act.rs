@@ -1,5 +1,6 @@
 //! What the user asked for, carried out after the frame.
 
+use super::choose::is_about_shape;
 use super::{Answer, Window};
 use crate::app::command::Command;
 use crate::app::log::Level;
@@ -38,6 +39,10 @@ impl Window {
             }
             Command::LookAtPhoto(view) => self.model.view.photo_view = view,
             Command::Decide(id, decision) => self.decide(id, decision),
+            Command::DecideAll(decisions) => self.decide_all(decisions),
+            Command::Mark(ids) => self.model.mark(ids),
+            Command::Toggle(id) => self.model.toggle(id),
+            Command::Hover(id) => self.model.hovered = id,
             Command::Filter(filter) => {
                 self.model.view.filter = filter;
                 self.model.arrange();
@@ -61,6 +66,7 @@ impl Window {
             Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
             Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
             Command::Export { format, include, out } => self.export(ctx, format, include, out),
+            Command::SetFilters(filters) => self.set_filters(filters),
         }
     }
 
@@ -68,8 +74,8 @@ impl Window {
         let selected = self.model.view.instance;
         let shown = self.model.view.shown;
         match action {
-            Action::Accept => selected.into_iter().for_each(|id| self.decide(id, Decision::Accept)),
-            Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::Reject)),
+            Action::Accept => self.decide_selected(Decision::Accept),
+            Action::Reject => self.decide_selected(Decision::REJECT),
             Action::Recaption => self.edit(Field::Caption),
             Action::Relabel => self.edit(Field::Label),
             Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
@@ -104,6 +110,12 @@ impl Window {
                 _ => self.tell(Level::Info, "there is no finished scene to export yet".into()),
             },
             Action::Help => self.dialogs.help = !self.dialogs.help,
+            Action::RejectAs(reason) => self.decide_selected(Decision::Reject { reason: Some(reason) }),
+            Action::Unsure => self.decide_selected(Decision::Unsure),
+            Action::Note => self.edit(Field::Note),
+            Action::MarkAll => self.mark_all(),
+            Action::OnlyOne => self.only_one(),
+            Action::Confirm => self.confirm(),
         }
     }
 
@@ -119,35 +131,55 @@ impl Window {
 
     /// Decides, on disk before the next frame; after a verdict goes on to the next unreviewed.
     pub(super) fn decide(&mut self, id: u32, decision: Decision) {
-        let is_verdict = matches!(decision, Decision::Accept | Decision::Reject);
-        let Some(review) = &mut self.model.review else {
-            self.tell(Level::Info, "decisions can be taken when the run is done".into());
-            return;
-        };
-        if let Err(e) = review.decide(id, decision) {
-            self.tell(Level::Error, e.to_string());
-            return;
-        }
+        let goes_on = decision.is_verdict();
         // The order as it was when the user saw it.
         let next = queue::next_unreviewed(&self.model.order, self.model.items(), id);
-        self.model.arrange();
-        self.model.mask_stamp += 1;
-        if is_verdict {
-            match next {
-                Some(next) => self.model.select(Some(next)),
-                None if self.model.counts()[2] == 0 => self.tell(Level::Info, "all instances are reviewed".into()),
-                None => {}
+        if !self.record(vec![(id, decision)]) || !goes_on {
+            return;
+        }
+        match next.filter(|next| *next != id) {
+            Some(next) => self.model.select(Some(next)),
+            None if self.model.counts().unreviewed == 0 => {
+                self.tell(Level::Info, "all instances are reviewed".into());
             }
+            None => {}
         }
     }
 
-    pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<u32>, ReviewError>, nothing: &str) {
+    /// Decides about several at once; the selection stays.
+    pub(super) fn decide_all(&mut self, decisions: Vec<(u32, Decision)>) {
+        self.record(decisions);
+    }
+
+    /// Whether it was written.
+    fn record(&mut self, decisions: Vec<(u32, Decision)>) -> bool {
+        let Some(review) = &mut self.model.review else {
+            self.tell(Level::Info, "decisions can be taken when the run is done".into());
+            return false;
+        };
+        self.fits_old |= decisions.iter().any(|d| is_about_shape(&d.1));
+        if let Err(e) = review.decide_all(decisions) {
+            self.tell(Level::Error, e.to_string());
+            return false;
+        }
+        self.reviewed();
+        true
+    }
+
+    /// After the review has changed.
+    fn reviewed(&mut self) {
+        self.model.arrange();
+        self.model.forget_gone();
+        self.model.mask_stamp += 1;
+    }
+
+    pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<Vec<u32>>, ReviewError>, nothing: &str) {
         let Some(review) = &mut self.model.review else { return };
         match step(review) {
-            Ok(Some(id)) => {
-                self.model.arrange();
-                self.model.select(Some(id));
-                self.model.mask_stamp += 1;
+            Ok(Some(ids)) => {
+                self.fits_old = true;
+                self.reviewed();
+                self.model.mark(ids.into_iter().collect());
             }
             Ok(None) => self.tell(Level::Info, nothing.into()),
             Err(e) => self.tell(Level::Error, e.to_string()),

@@ -45,14 +45,14 @@ pub(super) enum Action {
 pub(super) enum Mode {
     /// Instances are decided about.
     Deciding,
-    /// A box is being changed.
-    BoxEditing,
+    /// A tool is in use, in 3D or in the photo: digits, Enter and Esc are its own.
+    Tool,
 }
 
 /// The only mode that an action has its keys in; `None` for every mode.
 pub(super) fn mode_of(action: Action) -> Option<Mode> {
     match action {
-        // 1, 2, 3, Enter and Esc mean something else to a box.
+        // A distance that is typed must not reject anything.
         Action::RejectAs(_) | Action::OnlyOne | Action::Confirm => Some(Mode::Deciding),
         _ => None,
     }
@@ -126,8 +126,17 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
             }
             false
         });
+        // What was typed right behind such a key is for the field, not for the table.
+        if let Some(k) = found.iter().position(|a| opens_field(*a)) {
+            found.truncate(k + 1);
+        }
     });
     found
+}
+
+/// Whether it puts the cursor into a field.
+fn opens_field(action: Action) -> bool {
+    matches!(action, Action::Recaption | Action::Relabel | Action::Note | Action::Filter)
 }
 
 /// Whether it decides about what is selected.
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things() {
-        for mode in [Mode::Deciding, Mode::BoxEditing] {
+        for mode in [Mode::Deciding, Mode::Tool] {
             let here: Vec<_> = TABLE.iter().filter(|t| mode_of(t.0).is_none_or(|m| m == mode)).collect();
             for (i, a) in here.iter().enumerate() {
                 for b in &here[..i] {
@@ -194,7 +203,18 @@ mod tests {
             assert_eq!(keys(Action::RejectAs(reason)), reason.key().to_string());
         }
         assert_eq!(press_in(Mode::Deciding, false, false, NONE, Key::Num5), [Action::RejectAs(Reason::Duplicate)]);
-        assert_eq!(press_in(Mode::BoxEditing, false, false, NONE, Key::Num5), []);
+        assert_eq!(press_in(Mode::Tool, false, false, NONE, Key::Num5), []);
+    }
+
+    #[test]
+    fn what_is_typed_behind_a_key_that_opens_a_field_decides_nothing() {
+        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
+        let events = [Key::M, Key::Slash, Key::A, Key::R].map(key).into();
+        let mut found = Vec::new();
+        let _ = Context::default().run_ui(RawInput { events, ..Default::default() }, |ui| {
+            found.extend(pressed(ui.ctx(), Mode::Deciding, false));
+        });
+        assert_eq!(found, [Action::Masks, Action::Filter]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::view_state::{Layout, SceneView};
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
-use eframe::egui::{self, Color32, Context, Ui, ViewportCommand};
+use eframe::egui::{self, Color32, Context, FontId, TextStyle, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
 use std::collections::BTreeMap;
@@ -83,6 +83,9 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(ctx: &Context, with_gl: bool, open: Open, config: Option<PathBuf>, layout: Layout) -> Self {
         ctx.set_theme(layout.theme);
+        ctx.all_styles_mut(|s| {
+            s.text_styles.insert(TextStyle::Small, FontId::proportional(11.0));
+        });
         let mut window = Self {
             model: Model::default(),
             panels: Panels::new(ctx, with_gl),
@@ -182,7 +185,8 @@ impl eframe::App for Window {
         let mut commands = Vec::new();
         let has_scene = self.run.is_some() || self.model.root.is_some();
         let modal = self.dialogs.is_open();
-        commands.extend(shortcuts::pressed(&ctx, Mode::Deciding, modal).into_iter().map(Command::Do));
+        let mode = if self.model.measure.is_some() { Mode::Tool } else { Mode::Deciding };
+        commands.extend(shortcuts::pressed(&ctx, mode, modal).into_iter().map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
         self.top_bar(ui, &mut commands);

@@ -5,7 +5,9 @@ use crate::app::filters::Filters;
 use crate::app::model::Model;
 use crate::review::facets::{self, Facet, Histogram, Summary};
 use crate::review::filter::Filter;
-use eframe::egui::{Align2, CursorIcon, FontId, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, pos2, vec2};
+use eframe::egui::{
+    Align2, CursorIcon, FontId, Rect, RichText, Role, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
+};
 
 /// Values of a group that are listed before the rest is folded away.
 const LISTED: usize = 8;
@@ -99,6 +101,7 @@ impl FacetsPanel {
             }
         });
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click_and_drag());
+        response.widget_info(|| WidgetInfo::labeled(Role::Slider, true, h.measure.name()));
         let response = response.on_hover_cursor(CursorIcon::ResizeHorizontal);
         let bars = Rect::from_min_max(rect.min, pos2(rect.max.x, rect.max.y - 11.0));
         draw(ui, rect, bars, h);

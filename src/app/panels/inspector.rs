@@ -10,9 +10,10 @@ use crate::app::order::state_word;
 use crate::app::shortcuts::{Action, tip};
 use crate::review::measures::score_terms;
 use crate::review::{Decision, Reason, Reviewed, Verdict, queue};
+use eframe::egui::text::{CCursor, CCursorRange};
 use eframe::egui::{
-    Align2, Button, Event, FontId, Id, Key, KeyboardShortcut, Label, Modifiers, Rect, RichText, ScrollArea, Sense,
-    TextEdit, TextStyle, Ui, vec2,
+    Align2, Button, Context, Event, FontId, Id, Key, KeyboardShortcut, Label, Modifiers, Rect, RichText, ScrollArea,
+    Sense, TextEdit, TextStyle, Ui, vec2,
 };
 
 /// A text that can be changed.
@@ -33,16 +34,29 @@ pub(in crate::app) struct InspectorPanel {
     label: String,
     caption: String,
     note: String,
-    focus: Option<Field>,
     editing: Option<Field>,
     completion: Completion,
 }
 
-impl InspectorPanel {
-    pub(super) fn edit(&mut self, field: Field) {
-        self.focus = Some(field);
-    }
+/// What a field is known by.
+fn id_of(field: Field) -> Id {
+    Id::unique(("inspector", field))
+}
 
+/// Puts the cursor into a field, with all of a label chosen: another one is typed over it. Asked for between two frames,
+/// the keys of the next one are the field's already.
+pub(super) fn focus(ctx: &Context, field: Field) {
+    let id = id_of(field);
+    ctx.memory_mut(|m| m.request_focus(id));
+    if field == Field::Label {
+        let mut state = TextEdit::load_state(ctx, id).unwrap_or_default();
+        let all = CCursorRange::two(CCursor::new(0), CCursor::new(usize::MAX));
+        state.cursor.set_char_range(Some(all));
+        TextEdit::store_state(ctx, id, state);
+    }
+}
+
+impl InspectorPanel {
     pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         let Some(item) = model.selected() else {
             self.finish(model, out);
@@ -88,7 +102,7 @@ impl InspectorPanel {
 
     /// Enter or leaving the field keeps the text, Esc brings the old one back.
     fn field(&mut self, ui: &mut Ui, field: Field, model: &Model, item: &Reviewed, out: &mut Vec<Command>) {
-        let id = Id::unique(("inspector", field));
+        let id = id_of(field);
         let (text, action, rows) = match field {
             Field::Label => (&mut self.label, Action::Relabel, 1),
             Field::Caption => (&mut self.caption, Action::Recaption, 3),
@@ -104,10 +118,6 @@ impl InspectorPanel {
         // Tab completes a label instead of going on to the next field.
         let edit = edit.lock_focus(is_label);
         let response = ui.add(edit).on_hover_text(format!("{}. Enter keeps it, Esc does not.", tip(action)));
-        if self.focus == Some(field) {
-            self.focus = None;
-            response.request_focus();
-        }
         let plain =
             |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if !modifiers.shift);
         let (enter, escape) = ui.input(|i| (i.events.iter().any(plain), i.key_pressed(Key::Escape)));

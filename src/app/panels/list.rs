@@ -11,10 +11,11 @@ use crate::app::shortcuts::{Action, tip};
 use crate::review::filter::Filter;
 use crate::review::pace::Pace;
 use crate::review::queue::{self, Order};
-use crate::review::{Decision, Reviewed, Verdict};
+use crate::review::{Counts, Decision, Review, Reviewed, Verdict};
 use crate::scene::InstanceState;
 use eframe::egui::{
-    Align, Color32, ComboBox, Label, Layout, Modifiers, ProgressBar, RichText, Sense, TextEdit, Ui, Vec2,
+    Align, Color32, ComboBox, Context, Frame, Id, Label, Layout, Modifiers, Panel, ProgressBar, RichText, Sense,
+    TextEdit, Ui, Vec2,
 };
 use egui_extras::{Column, TableBuilder};
 use std::collections::BTreeSet;
@@ -22,22 +23,27 @@ use std::collections::BTreeSet;
 /// Height of a row, points.
 const ROW: f32 = 20.0;
 
+/// What the field of the filter is known by.
+fn filter_id() -> Id {
+    Id::unique("filter of the list")
+}
+
+/// Puts the cursor into the filter. Asked for between two frames, the keys of the next one are the field's already.
+pub(super) fn focus_filter(ctx: &Context) {
+    ctx.memory_mut(|m| m.request_focus(filter_id()));
+}
+
 /// What it keeps between frames.
 #[derive(Default)]
 pub(in crate::app) struct ListPanel {
     /// Selection at the last frame: the list scrolls when another panel changed it.
     last: Option<u32>,
-    focus_filter: bool,
     bulk: BulkBar,
     /// How fast it goes, for a state of the list.
-    pace: Option<(u64, Pace)>,
+    progress: Option<(u64, Counts, Pace)>,
 }
 
 impl ListPanel {
-    pub(super) fn edit_filter(&mut self) {
-        self.focus_filter = true;
-    }
-
     /// Shows what a decision about all selected instances would change.
     pub(in crate::app) fn ask_all(&mut self, model: &Model, decision: &Decision) {
         self.bulk.ask(model, &model.marked, decision);
@@ -54,13 +60,19 @@ impl ListPanel {
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
-        self.head(ui, model, out);
+        Self::head(ui, model, out);
         if model.items().is_empty() {
             ui.weak("No instances yet.");
             return;
         }
         self.progress(ui, model);
-        self.bulk.ui(ui, model, out);
+        // Below the rows, so that they stay where they are when it grows.
+        let below = Panel::bottom("bulk").frame(Frame::NONE).show_separator_line(false).resizable(false);
+        below.show(ui, |ui| self.bulk.ui(ui, model, out));
+        if model.order.is_empty() {
+            ui.weak("No instance matches the filter.");
+            return;
+        }
         let selected = model.view.instance;
         let row_of = |id: Option<u32>| model.order.iter().position(|i| Some(*i) == id);
         let scroll = if selected == self.last { None } else { row_of(selected) };
@@ -122,7 +134,7 @@ impl ListPanel {
         hover::tell(ui, "list", ui.rect_contains_pointer(ui.min_rect()).then_some(under), model, out);
     }
 
-    fn head(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+    fn head(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         ui.horizontal(|ui| {
             let mut sort = model.view.sort;
             let choice = ComboBox::from_id_salt("order").width(92.0).selected_text(sort.order.name());
@@ -137,11 +149,9 @@ impl ListPanel {
             }
             let mut filter = model.view.filter.clone();
             let hint = "filter: chair is:unreviewed score:..0.7";
-            let field = ui.add(TextEdit::singleline(&mut filter).hint_text(hint).desired_width(f32::INFINITY));
+            let field = TextEdit::singleline(&mut filter).id(filter_id()).hint_text(hint);
+            let field = ui.add(field.desired_width(f32::INFINITY));
             let field = field.on_hover_text(format!("{}. {LANGUAGE}", tip(Action::Filter)));
-            if std::mem::take(&mut self.focus_filter) {
-                field.request_focus();
-            }
             if field.changed() {
                 out.push(Command::Filter(filter));
             }
@@ -155,13 +165,14 @@ impl ListPanel {
     /// How many are done, how fast it goes, and how long the rest will take.
     fn progress(&mut self, ui: &mut Ui, model: &Model) {
         let (shown, all) = (model.order.len(), model.items().len());
-        let counts = model.counts();
-        let (done, left) = (counts.reviewed(), counts.unreviewed);
-        if self.pace.is_none_or(|p| p.0 != model.list_stamp) {
-            let pace = model.review.as_ref().map(|r| Pace::of(r.events(), r.reviewer(), left)).unwrap_or_default();
-            self.pace = Some((model.list_stamp, pace));
+        if self.progress.is_none_or(|p| p.0 != model.list_stamp) {
+            let counts = model.counts();
+            let pace = |r: &Review| Pace::of(r.events(), r.reviewer(), counts.unreviewed);
+            let pace = model.review.as_ref().map(pace).unwrap_or_default();
+            self.progress = Some((model.list_stamp, counts, pace));
         }
-        let words = self.pace.map(|p| p.1.in_words()).unwrap_or_default();
+        let Some((_, counts, pace)) = self.progress else { return };
+        let (done, left, words) = (counts.reviewed(), counts.unreviewed, pace.in_words());
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = 5.0;
             let bar = ProgressBar::new(done as f32 / all.max(1) as f32).desired_width(46.0).desired_height(7.0);
@@ -264,5 +275,38 @@ mod tests {
         assert_eq!(click(Some(5), 9, Modifiers::COMMAND), [9, 9]);
         assert_eq!(click(None, 9, Modifiers::SHIFT), [9]);
         assert_eq!(click(Some(77), 9, Modifiers::SHIFT), [9], "the selected one is not in the list");
+    }
+
+    fn model(n: u32) -> Model {
+        let mut model = Model::default();
+        let instance = |id: u32| crate::scene::Instance {
+            id,
+            label: format!("thing {}", id % 40),
+            caption: "a thing that stands on the floor".into(),
+            score: f64::from(id % 997) / 997.0,
+            state: InstanceState::Verify,
+            obb: crate::scene::OrientedBox::upright(
+                nalgebra::Point3::origin(),
+                nalgebra::Vector3::repeat(f64::from(id % 13 + 1)),
+                0.0,
+            ),
+            views: Vec::new(),
+            best_view: String::new(),
+            evidence: serde_json::json!({"score": {"agreement": 0.5}}),
+        };
+        model.set_running(&(1..=n).map(instance).collect::<Vec<_>>());
+        model
+    }
+
+    #[test]
+    fn only_rows_in_sight_are_drawn() {
+        let shapes = |n| {
+            let (ctx, mut panel, model) = (Context::default(), ListPanel::default(), model(n));
+            let mut frame = || ctx.run_ui(Default::default(), |ui| panel.ui(ui, &model, &mut Vec::new())).shapes.len();
+            frame();
+            frame()
+        };
+        let (few, many) = (shapes(300), shapes(3000));
+        assert!(many < few + few / 5, "{few} shapes for 300 instances, {many} for 3000");
     }
 }

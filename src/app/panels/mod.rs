@@ -151,13 +151,13 @@ impl Panels {
     }
 
     /// Puts the cursor into a field of the inspector.
-    pub(in crate::app) fn edit(&mut self, field: Field) {
-        self.inspector.edit(field);
+    pub(in crate::app) fn edit(&mut self, ctx: &egui::Context, field: Field) {
+        inspector::focus(ctx, field);
     }
 
     /// Puts the cursor into the filter.
-    pub(in crate::app) fn edit_filter(&mut self) {
-        self.list.edit_filter();
+    pub(in crate::app) fn edit_filter(&mut self, ctx: &egui::Context) {
+        list::focus_filter(ctx);
     }
 
     /// Whether everything that the panels show is there: for screenshots.

@@ -76,8 +76,8 @@ impl Window {
         match action {
             Action::Accept => self.decide_selected(Decision::Accept),
             Action::Reject => self.decide_selected(Decision::REJECT),
-            Action::Recaption => self.edit(Field::Caption),
-            Action::Relabel => self.edit(Field::Label),
+            Action::Recaption => self.edit(ctx, Field::Caption),
+            Action::Relabel => self.edit(ctx, Field::Label),
             Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
             Action::Previous => self.model.select(order::neighbour(&self.model.order, selected, -1)),
             Action::NextFrame => self.model.step_photo(1),
@@ -100,7 +100,7 @@ impl Window {
             Action::Measure => self.measure(),
             Action::Filter => {
                 panels::bring_up(&mut self.layout.tree, Pane::List);
-                self.panels.edit_filter();
+                self.panels.edit_filter(ctx);
             }
             Action::Undo => self.step_back(Review::undo, "nothing to undo"),
             Action::Redo => self.step_back(Review::redo, "nothing to redo"),
@@ -112,16 +112,16 @@ impl Window {
             Action::Help => self.dialogs.help = !self.dialogs.help,
             Action::RejectAs(reason) => self.decide_selected(Decision::Reject { reason: Some(reason) }),
             Action::Unsure => self.decide_selected(Decision::Unsure),
-            Action::Note => self.edit(Field::Note),
+            Action::Note => self.edit(ctx, Field::Note),
             Action::MarkAll => self.mark_all(),
             Action::OnlyOne => self.only_one(),
             Action::Confirm => self.confirm(),
         }
     }
 
-    pub(super) fn edit(&mut self, field: Field) {
+    pub(super) fn edit(&mut self, ctx: &Context, field: Field) {
         panels::bring_up(&mut self.layout.tree, Pane::Inspector);
-        self.panels.edit(field);
+        self.panels.edit(ctx, field);
     }
 
     pub(super) fn show(&mut self, shown: Shown) {

@@ -27,6 +27,7 @@ mod screenshot;
 mod shortcuts;
 mod training;
 mod turning;
+mod versus;
 mod view_state;
 mod window;
 

@@ -5,6 +5,7 @@ mod bar;
 mod measure;
 mod poll;
 mod scene;
+mod versus;
 
 use super::Open;
 use super::command::Command;
@@ -42,6 +43,10 @@ enum Answer {
     Chosen(Option<PathBuf>),
     /// An export is done.
     Exported(Result<String, String>),
+    /// The user chose what to compare with, or nothing.
+    ChosenVersus(Option<PathBuf>),
+    /// The other side of a comparison was read.
+    Versus(versus::Read),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
 }

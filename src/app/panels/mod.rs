@@ -2,6 +2,7 @@
 
 mod compare;
 mod dialogs;
+mod ghosts;
 mod health;
 mod inspector;
 mod legend;
@@ -12,6 +13,7 @@ mod run;
 mod tags;
 mod training;
 mod trim;
+mod versus;
 mod viewport;
 mod words;
 
@@ -44,6 +46,8 @@ pub(super) enum Pane {
     Health,
     /// How training goes.
     Training,
+    /// The scene beside something else.
+    Versus,
     /// The stages.
     Run,
     /// What happened.
@@ -51,8 +55,17 @@ pub(super) enum Pane {
 }
 
 impl Pane {
-    const ALL: [Self; 8] =
-        [Self::Viewport, Self::Photo, Self::List, Self::Inspector, Self::Health, Self::Training, Self::Run, Self::Log];
+    const ALL: [Self; 9] = [
+        Self::Viewport,
+        Self::Photo,
+        Self::List,
+        Self::Inspector,
+        Self::Health,
+        Self::Training,
+        Self::Versus,
+        Self::Run,
+        Self::Log,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -62,6 +75,7 @@ impl Pane {
             Self::Inspector => "Instance",
             Self::Health => "Scene health",
             Self::Training => "Training",
+            Self::Versus => "Compare",
             Self::Run => "Stages",
             Self::Log => "Log",
         }
@@ -71,9 +85,10 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
+    let [viewport, photo, list, inspector, health, training, versus, run, log] =
+        Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![run, log]);
-    let about = tiles.insert_tab_tile(vec![inspector, health, training]);
+    let about = tiles.insert_tab_tile(vec![inspector, health, training, versus]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.71), (below, 0.29)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
     let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.2), (viewport, 0.47), (right, 0.33)]);
@@ -106,6 +121,7 @@ pub(super) struct Panels {
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
     training: training::TrainingPanel,
+    versus: versus::VersusPanel,
 }
 
 impl Panels {
@@ -118,6 +134,7 @@ impl Panels {
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
             training: training::TrainingPanel::default(),
+            versus: versus::VersusPanel::default(),
         }
     }
 
@@ -129,6 +146,11 @@ impl Panels {
     /// Puts the cursor into the filter.
     pub(in crate::app) fn edit_filter(&mut self) {
         self.list.edit_filter();
+    }
+
+    /// What the user chose to compare with.
+    pub(in crate::app) fn chosen_versus(&mut self, path: String) {
+        self.versus.chosen(path);
     }
 
     /// Whether everything that the panels show is there: for screenshots.
@@ -171,6 +193,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
             Pane::Health => self.panels.health.ui(ui, self.model, self.out),
             Pane::Training => self.panels.training.ui(ui, self.model, self.out),
+            Pane::Versus => self.panels.versus.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
         });

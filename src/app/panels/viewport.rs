@@ -1,5 +1,6 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
+use super::ghosts;
 use super::legend;
 use super::measure;
 use super::tags::{self, Tags};
@@ -108,6 +109,7 @@ impl ViewportPanel {
         });
         painter.extend(shapes);
         self.names(ui, &painter, rect, model, &camera);
+        ghosts::draw(&painter, model, &camera, near, &to_screen);
         measure::draw(&painter, model, &camera, near, &to_screen);
         if is_empty(model) {
             let text = "The 3D view fills up when the photos' cameras are known.";
@@ -207,7 +209,7 @@ impl ViewportPanel {
         for item in items {
             let i = &item.instance;
             let is_selected = selected == Some(i.id);
-            let [r, g, b] = overlay::color(i.id);
+            let [r, g, b] = model.color(i.id);
             let stroke = if is_selected {
                 for face in overlay::box_faces(camera, &i.obb) {
                     let points = face.map(|p| to_screen([p, p])[0]);
@@ -241,7 +243,7 @@ impl ViewportPanel {
             let i = &item.instance;
             let chosen = [self.hovered, model.view.instance].contains(&Some(i.id));
             let spot = overlay::top(camera, &i.obb).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
-            tags.put(ui, painter, spot, item, chosen);
+            tags.put(ui, painter, model, spot, item, chosen);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What panels ask for. They change nothing themselves: the window carries these out after the frame.
 
 use super::compare::Compare;
+use super::filters::Filters;
 use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
@@ -126,4 +127,6 @@ pub(super) enum Command {
         /// Where to.
         out: PathBuf,
     },
+    /// Another set of saved filters.
+    SetFilters(Filters),
 }

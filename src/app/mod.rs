@@ -6,8 +6,10 @@
 
 mod command;
 mod compare;
+mod crops;
 mod display;
 mod export;
+mod filters;
 mod gl;
 mod health;
 mod load;

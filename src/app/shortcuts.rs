@@ -1,5 +1,6 @@
 //! The one table of keys: it drives the keyboard, the tooltips and the help.
 
+use crate::review::Reason;
 use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
 
 /// What a key or button does.
@@ -31,6 +32,30 @@ pub(super) enum Action {
     Open,
     Export,
     Help,
+    RejectAs(Reason),
+    Unsure,
+    Note,
+    MarkAll,
+    OnlyOne,
+    Confirm,
+}
+
+/// What the keys are about at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Instances are decided about.
+    Deciding,
+    /// A box is being changed.
+    BoxEditing,
+}
+
+/// The only mode that an action has its keys in; `None` for every mode.
+pub(super) fn mode_of(action: Action) -> Option<Mode> {
+    match action {
+        // 1, 2, 3, Enter and Esc mean something else to a box.
+        Action::RejectAs(_) | Action::OnlyOne | Action::Confirm => Some(Mode::Deciding),
+        _ => None,
+    }
 }
 
 const NONE: Modifiers = Modifiers::NONE;
@@ -38,7 +63,7 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
 /// Action, modifiers, key, what it does.
-pub(super) const TABLE: [(Action, Modifiers, Key, &str); 27] = [
+pub(super) const TABLE: &[(Action, Modifiers, Key, &str)] = &[
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -66,10 +91,26 @@ pub(super) const TABLE: [(Action, Modifiers, Key, &str); 27] = [
     (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Help, NONE, Key::Questionmark, "Show or hide this help"),
     (Action::Help, NONE, Key::F1, "Show or hide this help"),
+    (Action::RejectAs(Reason::Nothing), NONE, Key::Num1, "Reject: nothing there"),
+    (Action::RejectAs(Reason::Label), NONE, Key::Num2, "Reject: wrong label"),
+    (Action::RejectAs(Reason::Box), NONE, Key::Num3, "Reject: wrong box"),
+    (Action::RejectAs(Reason::Mask), NONE, Key::Num4, "Reject: wrong masks"),
+    (Action::RejectAs(Reason::Duplicate), NONE, Key::Num5, "Reject: duplicate"),
+    (Action::RejectAs(Reason::Several), NONE, Key::Num6, "Reject: several things in one"),
+    (Action::RejectAs(Reason::Part), NONE, Key::Num7, "Reject: only a part"),
+    (Action::RejectAs(Reason::Caption), NONE, Key::Num8, "Reject: wrong caption"),
+    (Action::RejectAs(Reason::Other), NONE, Key::Num9, "Reject: another reason"),
+    (Action::Unsure, NONE, Key::S, "Leave the instance as unsure and go on"),
+    (Action::Note, NONE, Key::Y, "Write a note beside the instance"),
+    (Action::Undo, NONE, Key::U, "Take the last decision back"),
+    (Action::MarkAll, CTRL, Key::A, "Select all that the list shows"),
+    (Action::OnlyOne, NONE, Key::Escape, "Leave what is asked, or select one instance only"),
+    (Action::Confirm, NONE, Key::Enter, "Take the decisions that are shown"),
 ];
 
-/// Takes the pressed keys out of the input; none while a text field has the focus.
-pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
+/// Takes the pressed keys of a mode out of the input; none while a text field has the focus. Under a `dialog` only the
+/// help's keys are taken: the others are the dialog's.
+pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
     if ctx.egui_wants_keyboard_input() {
         return Vec::new();
     }
@@ -77,9 +118,10 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     ctx.input_mut(|i| {
         i.events.retain(|event| {
             let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
-            let Some(action) = action_of(*key, *modifiers) else { return true };
+            let action = action_of(*key, *modifiers, mode).filter(|a| !dialog || *a == Action::Help);
+            let Some(action) = action else { return true };
             // A key that is held down must not decide about one instance after the other.
-            if !(*repeat && matches!(action, Action::Accept | Action::Reject)) {
+            if !(*repeat && decides(action)) {
                 found.push(action);
             }
             false
@@ -88,12 +130,18 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     found
 }
 
+/// Whether it decides about what is selected.
+fn decides(action: Action) -> bool {
+    matches!(action, Action::Accept | Action::Reject | Action::RejectAs(_) | Action::Unsure | Action::Confirm)
+}
+
 /// The action of a key with the modifiers held as it went down; they may be up again by the end of the frame.
-fn action_of(key: Key, held: Modifiers) -> Option<Action> {
+fn action_of(key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
     // Some keyboards need Shift or Alt for a sign.
     let sign = matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket);
     let fits = |m: &Modifiers| m.command == held.command && (sign || (m.alt == held.alt && m.shift == held.shift));
-    TABLE.iter().find(|t| t.2 == key && fits(&t.1)).map(|t| t.0)
+    let here = |action: Action| mode_of(action).is_none_or(|m| m == mode);
+    TABLE.iter().find(|t| t.2 == key && fits(&t.1) && here(t.0)).map(|t| t.0)
 }
 
 /// The keys of an action, as text: "Ctrl+Shift+Z".
@@ -109,6 +157,7 @@ fn key_text(s: &KeyboardShortcut) -> String {
         Key::Slash => "/",
         Key::OpenBracket => "[",
         Key::CloseBracket => "]",
+        Key::Escape => "Esc",
         key => key.name(),
     };
     let ctrl = if cfg!(target_os = "macos") { "Cmd+" } else { "Ctrl+" };
@@ -129,20 +178,50 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things() {
-        for (i, a) in TABLE.iter().enumerate() {
-            for b in &TABLE[..i] {
-                assert!((a.1, a.2) != (b.1, b.2), "{:?} and {:?} share {:?}", a.0, b.0, a.2);
+        for mode in [Mode::Deciding, Mode::BoxEditing] {
+            let here: Vec<_> = TABLE.iter().filter(|t| mode_of(t.0).is_none_or(|m| m == mode)).collect();
+            for (i, a) in here.iter().enumerate() {
+                for b in &here[..i] {
+                    assert!((a.1, a.2) != (b.1, b.2), "{:?} and {:?} share {:?} in {mode:?}", a.0, b.0, a.2);
+                }
             }
         }
     }
 
+    #[test]
+    fn every_reason_has_its_digit() {
+        for reason in Reason::ALL {
+            assert_eq!(keys(Action::RejectAs(reason)), reason.key().to_string());
+        }
+        assert_eq!(press_in(Mode::Deciding, false, false, NONE, Key::Num5), [Action::RejectAs(Reason::Duplicate)]);
+        assert_eq!(press_in(Mode::BoxEditing, false, false, NONE, Key::Num5), []);
+    }
+
+    #[test]
+    fn a_held_key_decides_once_and_a_dialog_keeps_its_keys() {
+        for key in [Key::A, Key::R, Key::S, Key::Num3, Key::Enter] {
+            assert_eq!(press_in(Mode::Deciding, true, false, NONE, key), [], "{key:?}");
+            assert_eq!(press_in(Mode::Deciding, false, true, NONE, key), [], "{key:?}");
+        }
+        assert_eq!(press_in(Mode::Deciding, true, false, NONE, Key::J), [Action::Next]);
+        assert_eq!(press_in(Mode::Deciding, false, true, NONE, Key::F1), [Action::Help]);
+    }
+
     fn press(modifiers: Modifiers, key: Key) -> Vec<Action> {
+        press_in(Mode::Deciding, false, false, modifiers, key)
+    }
+
+    fn press_in(mode: Mode, repeat: bool, dialog: bool, modifiers: Modifiers, key: Key) -> Vec<Action> {
         let ctx = Context::default();
         let event = Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
         let mut found = Vec::new();
+        if repeat {
+            // Down already.
+            let _ = ctx.run_ui(RawInput { events: vec![event.clone()], ..Default::default() }, |_| {});
+        }
         // The modifiers are up again when the frame begins, as after a quick stroke.
         let _ = ctx.run_ui(RawInput { events: vec![event], ..Default::default() }, |ui| {
-            found.extend(pressed(ui.ctx()));
+            found.extend(pressed(ui.ctx(), mode, dialog));
         });
         found
     }
@@ -152,7 +231,7 @@ mod tests {
         let ctrl = Modifiers { ctrl: true, ..Modifiers::COMMAND };
         assert_eq!(press(Modifiers { shift: true, ..ctrl }, Key::Z), [Action::Redo]);
         assert_eq!(press(ctrl, Key::Z), [Action::Undo]);
-        assert_eq!(press(ctrl, Key::A), []);
+        assert_eq!(press(ctrl, Key::A), [Action::MarkAll]);
         assert_eq!(press(ctrl, Key::O), [Action::Open]);
         assert_eq!(press(NONE, Key::O), [Action::Overview]);
         assert_eq!(press(Modifiers::SHIFT, Key::Questionmark), [Action::Help]);
@@ -162,7 +241,7 @@ mod tests {
 
     #[test]
     fn keys_have_names() {
-        assert_eq!(keys(Action::Undo).replace("Cmd", "Ctrl"), "Ctrl+Z");
+        assert_eq!(keys(Action::Undo).replace("Cmd", "Ctrl"), "Ctrl+Z or U");
         assert_eq!(keys(Action::Help), "? or F1");
         assert!(tip(Action::Accept).ends_with("(A)"));
     }

@@ -2,6 +2,7 @@
 
 mod act;
 mod bar;
+mod choose;
 mod measure;
 mod poll;
 mod scene;
@@ -16,15 +17,18 @@ use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
 use super::screenshot::Screenshot;
-use super::shortcuts::{self, Action};
+use super::shortcuts::{self, Mode};
 use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
 use crate::pipeline::{Pipeline, RunOptions};
+use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Color32, Context, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use scene::load_layout;
@@ -49,6 +53,8 @@ enum Answer {
     Versus(versus::Read),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
+    /// How well boxes fit, by id, with these masks.
+    Fitted(Arc<Vec<FrameMasks>>, BTreeMap<u32, f64>),
 }
 
 /// The window.
@@ -76,6 +82,8 @@ pub(super) struct Window {
     reviewer: String,
     title: String,
     options: RunOptions,
+    /// It has to be found out anew how well boxes fit.
+    fits_old: bool,
 }
 impl Window {
     pub(super) fn new(ctx: &Context, with_gl: bool, open: Open, config: Option<PathBuf>, layout: Layout) -> Self {
@@ -103,7 +111,9 @@ impl Window {
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
+            fits_old: false,
         };
+        window.load_filters();
         if !with_gl {
             window.tell(Level::Error, "OpenGL is not there: the 3D view shows lines only".into());
         }
@@ -153,6 +163,9 @@ impl Window {
 impl eframe::App for Window {
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
         self.poll_loader();
+        if std::mem::take(&mut self.fits_old) {
+            self.find_fits(ctx);
+        }
         self.poll_run(ctx);
         self.poll_answers(ctx);
         for text in self.photos.poll(ctx) {
@@ -174,7 +187,7 @@ impl eframe::App for Window {
         let mut commands = Vec::new();
         let has_scene = self.run.is_some() || self.model.root.is_some();
         let modal = self.dialogs.is_open();
-        commands.extend(shortcuts::pressed(&ctx).into_iter().filter(|a| !modal || *a == Action::Help).map(Command::Do));
+        commands.extend(shortcuts::pressed(&ctx, Mode::Deciding, modal).into_iter().map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
         self.top_bar(ui, &mut commands);

@@ -1,9 +1,15 @@
 //! The panels, and how they are laid out at first.
 
+mod box_select;
+mod bulk;
 mod compare;
+mod completion;
 mod dialogs;
+mod facets;
 mod ghosts;
 mod health;
+mod history;
+mod hover;
 mod inspector;
 mod legend;
 mod list;
@@ -15,6 +21,7 @@ mod training;
 mod trim;
 mod versus;
 mod viewport;
+mod views;
 mod words;
 
 use super::command::Command;
@@ -52,10 +59,14 @@ pub(super) enum Pane {
     Run,
     /// What happened.
     Log,
+    /// What the instances are like: counts and histograms that filter.
+    Facets,
+    /// The photos that show the selected instance best.
+    Views,
 }
 
 impl Pane {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Viewport,
         Self::Photo,
         Self::List,
@@ -65,6 +76,8 @@ impl Pane {
         Self::Versus,
         Self::Run,
         Self::Log,
+        Self::Facets,
+        Self::Views,
     ];
 
     fn title(self) -> &'static str {
@@ -78,6 +91,8 @@ impl Pane {
             Self::Versus => "Compare",
             Self::Run => "Stages",
             Self::Log => "Log",
+            Self::Facets => "Filter",
+            Self::Views => "Best views",
         }
     }
 }
@@ -85,13 +100,14 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, versus, run, log] =
+    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views] =
         Pane::ALL.map(|p| tiles.insert_pane(p));
-    let below = tiles.insert_tab_tile(vec![run, log]);
+    let below = tiles.insert_tab_tile(vec![facets, run, log]);
     let about = tiles.insert_tab_tile(vec![inspector, health, training, versus]);
-    let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.71), (below, 0.29)]);
+    let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.6), (below, 0.4)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
-    let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.2), (viewport, 0.47), (right, 0.33)]);
+    let middle = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(viewport, 0.8), (views, 0.2)]);
+    let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.22), (middle, 0.46), (right, 0.32)]);
     Layout { tree: Tree::new(Id::unique("panels"), root, tiles), theme: ThemePreference::Dark, size: [1440.0, 900.0] }
 }
 
@@ -117,7 +133,9 @@ pub(super) fn bring_up(tree: &mut Tree<Pane>, pane: Pane) {
 pub(super) struct Panels {
     pub viewport: viewport::ViewportPanel,
     photo: photo::PhotoPanel,
-    list: list::ListPanel,
+    pub list: list::ListPanel,
+    facets: facets::FacetsPanel,
+    views: views::ViewsPanel,
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
     training: training::TrainingPanel,
@@ -131,6 +149,8 @@ impl Panels {
             viewport: viewport::ViewportPanel::new(ctx, with_gl),
             photo: photo::PhotoPanel::new(ctx),
             list: list::ListPanel::default(),
+            facets: facets::FacetsPanel::default(),
+            views: views::ViewsPanel::new(ctx),
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
             training: training::TrainingPanel::default(),
@@ -190,6 +210,8 @@ impl Behavior<Pane> for PanelFrame<'_> {
         egui::Frame::new().inner_margin(6).show(ui, |ui| match pane {
             Pane::Photo => self.panels.photo.ui(ui, self.model, self.photos, self.out),
             Pane::List => self.panels.list.ui(ui, self.model, self.out),
+            Pane::Facets => self.panels.facets.ui(ui, self.model, self.out),
+            Pane::Views => self.panels.views.ui(ui, self.model, self.out),
             Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
             Pane::Health => self.panels.health.ui(ui, self.model, self.out),
             Pane::Training => self.panels.training.ui(ui, self.model, self.out),

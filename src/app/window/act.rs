@@ -1,5 +1,6 @@
 //! What the user asked for, carried out after the frame.
 
+use super::choose::is_about_shape;
 use super::{Answer, Window};
 use crate::app::command::Command;
 use crate::app::log::Level;
@@ -77,6 +78,7 @@ impl Window {
             Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
             Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
             Command::Export { format, include, out } => self.export(ctx, format, include, out),
+            Command::SetFilters(filters) => self.set_filters(filters),
         }
     }
 
@@ -84,8 +86,8 @@ impl Window {
         let selected = self.model.view.instance;
         let shown = self.model.view.shown;
         match action {
-            Action::Accept => selected.into_iter().for_each(|id| self.decide(id, Decision::Accept)),
-            Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::REJECT)),
+            Action::Accept => self.decide_selected(Decision::Accept),
+            Action::Reject => self.decide_selected(Decision::REJECT),
             Action::Recaption => self.edit(Field::Caption),
             Action::Relabel => self.edit(Field::Label),
             Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
@@ -120,6 +122,12 @@ impl Window {
                 _ => self.tell(Level::Info, "there is no finished scene to export yet".into()),
             },
             Action::Help => self.dialogs.help = !self.dialogs.help,
+            Action::RejectAs(reason) => self.decide_selected(Decision::Reject { reason: Some(reason) }),
+            Action::Unsure => self.decide_selected(Decision::Unsure),
+            Action::Note => self.edit(Field::Note),
+            Action::MarkAll => self.mark_all(),
+            Action::OnlyOne => self.only_one(),
+            Action::Confirm => self.confirm(),
         }
     }
 
@@ -161,6 +169,7 @@ impl Window {
             self.tell(Level::Info, "decisions can be taken when the run is done".into());
             return false;
         };
+        self.fits_old |= decisions.iter().any(|d| is_about_shape(&d.1));
         if let Err(e) = review.decide_all(decisions) {
             self.tell(Level::Error, e.to_string());
             return false;
@@ -184,6 +193,7 @@ impl Window {
         let Some(review) = &mut self.model.review else { return };
         match step(review) {
             Ok(Some(ids)) => {
+                self.fits_old = true;
                 self.reviewed();
                 self.model.mark(ids.into_iter().collect());
             }

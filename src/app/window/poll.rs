@@ -54,6 +54,7 @@ impl Window {
             Piece::Failed(text) => self.tell(Level::Error, text),
             Piece::Done => {
                 self.loading = false;
+                self.fits_old = true;
                 self.log.add(Level::Info, "the scene is loaded".into());
                 if self.run.as_ref().is_some_and(|r| r.progress.over && r.progress.failed.is_none()) {
                     self.end_run();
@@ -197,6 +198,11 @@ impl Window {
                 }
                 Answer::Versus(read) => self.take_versus(read),
                 Answer::Rescaled(result) => self.rescaled(ctx, result),
+                Answer::Fitted(masks, fits) if Arc::ptr_eq(&masks, &self.model.masks) => {
+                    self.model.fits = Arc::new(fits);
+                    self.model.arrange();
+                }
+                Answer::Fitted(..) => {}
             }
         }
     }

@@ -29,6 +29,7 @@ mod screenshot;
 mod shortcuts;
 mod training;
 mod turning;
+mod versus;
 mod view_state;
 mod window;
 

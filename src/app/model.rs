@@ -6,7 +6,9 @@ use super::load::stem;
 use super::measure::Measure;
 use super::orbit::{self, Orbit};
 use super::order;
+use super::overlay;
 use super::photos::{Photo, Pixels};
+use super::versus::Versus;
 use super::view_state::SceneView;
 use crate::review::masks::{self, Surface};
 use crate::review::measures::Context;
@@ -64,6 +66,12 @@ pub(super) struct Model {
     pub running: BTreeMap<u32, Reviewed>,
     /// All selected instances; holds the one of `view.instance`, and is empty where that is none.
     pub marked: BTreeSet<u32>,
+    /// A comparison with something else.
+    pub versus: Option<Versus>,
+    /// Other logs of the scene.
+    pub other_logs: Vec<PathBuf>,
+    /// Whether the review is a second opinion.
+    pub second: bool,
     /// The instance under the pointer, in whatever view.
     pub hovered: Option<u32>,
     /// How one looks at it.
@@ -162,6 +170,16 @@ impl Model {
         self.view.shown.rejected
             || self.view.instance == Some(id)
             || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
+    }
+
+    /// Colour of an instance: its own, or, while the scene is compared, that of what became of it.
+    pub(super) fn color(&self, id: u32) -> [u8; 3] {
+        let tone = self.versus.as_ref().map(|v| v.findings.tones.get(&id));
+        match tone {
+            Some(Some(tone)) => tone.color(),
+            Some(None) => [150; 3],
+            None => overlay::color(id),
+        }
     }
 
     /// Number of instances of each verdict.

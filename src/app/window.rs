@@ -6,6 +6,7 @@ mod choose;
 mod measure;
 mod poll;
 mod scene;
+mod versus;
 
 use super::Open;
 use super::command::Command;
@@ -46,6 +47,10 @@ enum Answer {
     Chosen(Option<PathBuf>),
     /// An export is done.
     Exported(Result<String, String>),
+    /// The user chose what to compare with, or nothing.
+    ChosenVersus(Option<PathBuf>),
+    /// The other side of a comparison was read.
+    Versus(versus::Read),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
     /// How well boxes fit, by id, with these masks.

@@ -1,7 +1,7 @@
 //! The filter of the queue: one line of text, read and written.
 //!
 //! Words stand beside each other and must all hold; `-` before a word turns it round. `is:accepted`, `is:kept,verify`
-//! (one of them), `#12`, `label:chair`, `label:"side table",desk`, `reason:duplicate`, `has:note`, and ranges
+//! (one of them), `#12`, `#3,7` (one of them), `label:chair`, `label:"side table",desk`, `reason:duplicate`, `has:note`, and ranges
 //! `score:0.3..0.7`, `size:..0.05`, `views:3..` with both ends included. Any other word is looked for in label and
 //! caption; quotes take a word as it stands.
 
@@ -84,8 +84,8 @@ impl Range {
 pub enum Test {
     /// One of these holds.
     Is(Vec<State>),
-    /// This instance.
-    Id(u32),
+    /// One of these instances.
+    Id(Vec<u32>),
     /// One of these is the label, whatever the case.
     Label(Vec<String>),
     /// It was rejected for one of these.
@@ -142,7 +142,7 @@ impl Term {
         let i = &item.instance;
         let yes = match &self.test {
             Test::Is(states) => states.iter().any(|s| s.holds(item, context)),
-            Test::Id(id) => i.id == *id,
+            Test::Id(ids) => ids.contains(&i.id),
             Test::Label(labels) => labels.iter().any(|l| l.to_lowercase() == i.label.to_lowercase()),
             Test::Reason(reasons) => item.reason.is_some_and(|r| reasons.contains(&r)),
             Test::HasNote => !item.note.is_empty(),
@@ -170,8 +170,9 @@ impl Raw {
     fn test(&self) -> Result<Test, String> {
         let Some(key) = &self.key else {
             let (word, quoted) = self.values.first().cloned().unwrap_or_default();
-            let id = word.strip_prefix('#').filter(|_| !quoted).and_then(|n| n.parse().ok());
-            return Ok(id.map_or(Test::Word(word), Test::Id));
+            let numbers = word.strip_prefix('#').filter(|_| !quoted);
+            let ids = numbers.and_then(|n| n.split(',').map(|n| n.parse().ok()).collect::<Option<Vec<u32>>>());
+            return Ok(ids.map_or(Test::Word(word), Test::Id));
         };
         let values: Vec<&str> = self.values.iter().filter(|v| v.1 || !v.0.is_empty()).map(|v| v.0.as_str()).collect();
         let key = key.to_lowercase();
@@ -269,7 +270,10 @@ impl fmt::Display for Test {
             Self::Is(states) => list(f, "is", states.iter().map(|s| s.word().to_owned()).collect()),
             Self::Reason(reasons) => list(f, "reason", reasons.iter().map(|r| r.word().to_owned()).collect()),
             Self::Label(labels) => list(f, "label", labels.iter().map(|l| quoted(l)).collect()),
-            Self::Id(id) => write!(f, "#{id}"),
+            Self::Id(ids) => {
+                let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+                write!(f, "#{}", ids.join(","))
+            }
             Self::HasNote => write!(f, "has:note"),
             Self::Within(measure, range) => write!(f, "{}:{range}", measure.word()),
             Self::Word(word) => write!(f, "{}", quoted(word)),

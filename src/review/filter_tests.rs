@@ -8,7 +8,7 @@ fn any_test() -> impl Strategy<Value = Test> {
     let number = || prop::option::of(prop::num::f64::NORMAL | prop::num::f64::ZERO);
     prop_oneof![
         prop::sample::subsequence(State::ALL.to_vec(), 1..=8).prop_map(Test::Is),
-        any::<u32>().prop_map(Test::Id),
+        prop::collection::vec(any::<u32>(), 1..4).prop_map(Test::Id),
         prop::collection::vec(text(), 1..4).prop_map(Test::Label),
         prop::sample::subsequence(Reason::ALL.to_vec(), 1..=9).prop_map(Test::Reason),
         Just(Test::HasNote),

@@ -6,6 +6,7 @@ mod compare;
 mod completion;
 mod dialogs;
 mod facets;
+mod ghosts;
 mod health;
 mod history;
 mod hover;
@@ -18,6 +19,7 @@ mod run;
 mod tags;
 mod training;
 mod trim;
+mod versus;
 mod viewport;
 mod views;
 mod words;
@@ -51,6 +53,8 @@ pub(super) enum Pane {
     Health,
     /// How training goes.
     Training,
+    /// The scene beside something else.
+    Versus,
     /// The stages.
     Run,
     /// What happened.
@@ -62,13 +66,14 @@ pub(super) enum Pane {
 }
 
 impl Pane {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Viewport,
         Self::Photo,
         Self::List,
         Self::Inspector,
         Self::Health,
         Self::Training,
+        Self::Versus,
         Self::Run,
         Self::Log,
         Self::Facets,
@@ -83,6 +88,7 @@ impl Pane {
             Self::Inspector => "Instance",
             Self::Health => "Scene health",
             Self::Training => "Training",
+            Self::Versus => "Compare",
             Self::Run => "Stages",
             Self::Log => "Log",
             Self::Facets => "Filter",
@@ -94,10 +100,10 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, run, log, facets, views] =
+    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views] =
         Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![facets, run, log]);
-    let about = tiles.insert_tab_tile(vec![inspector, health, training]);
+    let about = tiles.insert_tab_tile(vec![inspector, health, training, versus]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.6), (below, 0.4)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
     let middle = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(viewport, 0.8), (views, 0.2)]);
@@ -133,6 +139,7 @@ pub(super) struct Panels {
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
     training: training::TrainingPanel,
+    versus: versus::VersusPanel,
 }
 
 impl Panels {
@@ -147,6 +154,7 @@ impl Panels {
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
             training: training::TrainingPanel::default(),
+            versus: versus::VersusPanel::default(),
         }
     }
 
@@ -158,6 +166,11 @@ impl Panels {
     /// Puts the cursor into the filter.
     pub(in crate::app) fn edit_filter(&mut self, ctx: &egui::Context) {
         list::focus_filter(ctx);
+    }
+
+    /// What the user chose to compare with.
+    pub(in crate::app) fn chosen_versus(&mut self, path: String) {
+        self.versus.chosen(path);
     }
 
     /// Whether everything that the panels show is there: for screenshots.
@@ -202,6 +215,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
             Pane::Health => self.panels.health.ui(ui, self.model, self.out),
             Pane::Training => self.panels.training.ui(ui, self.model, self.out),
+            Pane::Versus => self.panels.versus.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
         });

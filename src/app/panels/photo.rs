@@ -1,6 +1,7 @@
 //! The photo with masks and boxes over it, and the strip to choose another.
 
 use super::compare::{self, ComparePanel};
+use super::ghosts;
 use super::hover;
 use super::measure;
 use super::tags::{self, Tags};
@@ -123,7 +124,11 @@ impl PhotoPanel {
             let camera = camera.resized(size[0] as u32, size[1] as u32);
             let near = 1e-3 * model.extent.radius;
             let to_panel = |line: overlay::Line| line.map(|p| to_pos(placed.panel(p)));
-            measure::draw(&painter.with_clip_rect(whole.intersect(rect)), model, &camera, near, &to_panel);
+            let inside = painter.with_clip_rect(whole.intersect(rect));
+            if alone && model.view.shown.boxes {
+                ghosts::draw(&inside, model, &camera, near, &to_panel);
+            }
+            measure::draw(&inside, model, &camera, near, &to_panel);
         }
         if !alone {
             self.compare.draw(ui, rect, whole, model, index, out);
@@ -286,7 +291,7 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
         if !(selected || (model.is_shown(i.id) && i.views.iter().any(|v| v.image == *stem))) {
             continue;
         }
-        let [r, g, b] = overlay::color(i.id);
+        let [r, g, b] = model.color(i.id);
         let stroke = if selected {
             Stroke::new(2.5, Color32::from_rgb(r, g, b))
         } else if model.hovered == Some(i.id) || model.marked.contains(&i.id) {
@@ -305,7 +310,7 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
         let i = &item.instance;
         if model.view.instance == Some(i.id) || i.views.iter().any(|v| v.image == *stem) {
             let spot = overlay::top(&camera, &i.obb).map(|p| to_pos(placed.panel(p)));
-            tags.put(ui, painter, spot, item, [model.view.instance, model.hovered].contains(&Some(i.id)));
+            tags.put(ui, painter, model, spot, item, [model.view.instance, model.hovered].contains(&Some(i.id)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
 use super::box_select::Band;
+use super::ghosts;
 use super::hover;
 use super::legend;
 use super::measure;
@@ -109,6 +110,7 @@ impl ViewportPanel {
             shapes.push(Shape::line_segment(to_screen(line), stroke))
         });
         painter.extend(shapes);
+        ghosts::draw(&painter, model, &camera, near, &to_screen);
         names(ui, &painter, rect, model, &camera);
         measure::draw(&painter, model, &camera, near, &to_screen);
         if is_empty(model) {
@@ -251,7 +253,7 @@ fn boxes(model: &Model, camera: &Camera, near: f64, to_screen: &dyn Fn(Line) -> 
     for item in items {
         let i = &item.instance;
         let is_selected = selected == Some(i.id);
-        let [r, g, b] = overlay::color(i.id);
+        let [r, g, b] = model.color(i.id);
         let edged = is_selected || is_marked(i.id);
         let stroke = if is_selected {
             for face in overlay::box_faces(camera, &i.obb) {
@@ -288,7 +290,7 @@ fn names(ui: &Ui, painter: &egui::Painter, rect: Rect, model: &Model, camera: &C
         let i = &item.instance;
         let chosen = [model.hovered, model.view.instance].contains(&Some(i.id));
         let spot = overlay::top(camera, &i.obb).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
-        tags.put(ui, painter, spot, item, chosen);
+        tags.put(ui, painter, model, spot, item, chosen);
     }
 }
 

@@ -11,7 +11,9 @@ use crate::app::view_state::Shown;
 use crate::app::{export, order};
 use crate::export::{Format, Include};
 use crate::review::{Decision, Review, ReviewError, queue};
+use crate::scene::OrientedBox;
 use eframe::egui::Context;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Seconds that a flight of the 3D camera takes.
@@ -43,6 +45,16 @@ impl Window {
             Command::Mark(ids) => self.model.mark(ids),
             Command::Toggle(id) => self.model.toggle(id),
             Command::Hover(id) => self.model.hovered = id,
+            Command::FlyToBox(place) => self.fly_to_box(ctx, &place),
+            Command::Only(ids) => {
+                let ids: BTreeSet<u32> = ids.into_iter().collect();
+                let words: Vec<String> = ids.iter().map(u32::to_string).collect();
+                self.model.view.filter = format!("#{}", words.join(","));
+                self.model.arrange();
+                self.model.mark(ids);
+            }
+            Command::Versus(wish) => self.versus(ctx, wish),
+            Command::SecondOpinion(second) => self.second_opinion(second),
             Command::Filter(filter) => {
                 self.model.view.filter = filter;
                 self.model.arrange();
@@ -171,6 +183,10 @@ impl Window {
         self.model.arrange();
         self.model.forget_gone();
         self.model.mask_stamp += 1;
+        if let Some(mut versus) = self.model.versus.take() {
+            versus.refresh(self.model.items());
+            self.model.versus = Some(versus);
+        }
     }
 
     pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<Vec<u32>>, ReviewError>, nothing: &str) {
@@ -215,6 +231,12 @@ impl Window {
             to = Orbit { target: b.center, distance, ..seen };
         }
         self.fly(ctx, to);
+        self.camera_moved = true;
+    }
+
+    fn fly_to_box(&mut self, ctx: &Context, place: &OrientedBox) {
+        let from = self.model.view.orbit.unwrap_or_default();
+        self.fly(ctx, from.framing(place.center, place.size.norm() * 0.5));
         self.camera_moved = true;
     }
 

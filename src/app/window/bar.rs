@@ -22,6 +22,8 @@ impl Window {
                 ui.menu_button("Edit", |ui| {
                     item(ui, "Undo", Action::Undo, out);
                     item(ui, "Redo", Action::Redo, out);
+                    ui.separator();
+                    self.second_menu(ui, out);
                 });
                 ui.menu_button("View", |ui| self.view_menu(ui, out));
                 item(ui, "Help", Action::Help, out);
@@ -36,6 +38,18 @@ impl Window {
                 self.summary(ui);
             });
         });
+    }
+
+    /// Two reviewers, who do not see each other's decisions.
+    fn second_menu(&self, ui: &mut Ui, out: &mut Vec<Command>) {
+        let mut second = self.model.second;
+        let hint =
+            "Review with a log of your own that starts empty, beside the first. Compare the two in the panel Compare.";
+        let can = self.model.review.is_some();
+        if ui.add_enabled(can, egui::Checkbox::new(&mut second, "Second opinion")).on_hover_text(hint).changed() {
+            out.push(Command::SecondOpinion(second));
+            ui.close();
+        }
     }
 
     pub(super) fn view_menu(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {

@@ -5,6 +5,7 @@ use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
 use super::overlay::PhotoView;
+use super::shell::Shell;
 use super::shortcuts::Action;
 use super::view_state::Shown;
 use crate::export::{Format, Include};
@@ -81,4 +82,6 @@ pub(super) enum Command {
         /// Where to.
         out: PathBuf,
     },
+    /// Something about the window itself.
+    Shell(Shell),
 }

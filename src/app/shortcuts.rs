@@ -1,9 +1,12 @@
 //! The one table of keys: it drives the keyboard, the tooltips and the help.
 
-use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
+use super::keymap::{self, Keymap};
+use eframe::egui::{Context, Event, Key, Modifiers};
+use serde::{Deserialize, Serialize};
 
-/// What a key or button does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a key or button does. In `keys.json` it has its name in small letters: "next_frame".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub(super) enum Action {
     Accept,
@@ -31,14 +34,29 @@ pub(super) enum Action {
     Open,
     Export,
     Help,
+    Palette,
+    ScaleUp,
+    ScaleDown,
+    ScaleReset,
+    NextScene,
+    DemoLayout,
+    SlowOrbit,
+    Picture,
+    Film,
+    Reviewer,
 }
 
 const NONE: Modifiers = Modifiers::NONE;
 const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
+const SHIFT: Modifiers = Modifiers::SHIFT;
+
 /// Action, modifiers, key, what it does.
-pub(super) const TABLE: [(Action, Modifiers, Key, &str); 27] = [
+pub(super) type Row = (Action, Modifiers, Key, &'static str);
+
+/// The keys as they are where `keys.json` does not say otherwise.
+pub(super) const TABLE: [Row; 39] = [
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -66,6 +84,18 @@ pub(super) const TABLE: [(Action, Modifiers, Key, &str); 27] = [
     (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Help, NONE, Key::Questionmark, "Show or hide this help"),
     (Action::Help, NONE, Key::F1, "Show or hide this help"),
+    (Action::Palette, CTRL, Key::P, "Find anything to do by its name"),
+    (Action::ScaleUp, CTRL, Key::Plus, "Everything larger"),
+    (Action::ScaleUp, CTRL, Key::Equals, "Everything larger"),
+    (Action::ScaleDown, CTRL, Key::Minus, "Everything smaller"),
+    (Action::ScaleReset, CTRL, Key::Num0, "Everything at its own size"),
+    (Action::NextScene, CTRL, Key::ArrowRight, "Next scene with unreviewed instances"),
+    (Action::DemoLayout, NONE, Key::F10, "Only the 3D view and captions, or all panels"),
+    (Action::SlowOrbit, SHIFT, Key::O, "Turn slowly around what the 3D view looks at"),
+    (Action::Picture, CTRL_SHIFT, Key::S, "Save a picture of the window or of the 3D view"),
+    (Action::Film, CTRL_SHIFT, Key::F, "Make a film that turns around an instance or the scene"),
+    (Action::Reviewer, CTRL_SHIFT, Key::R, "Say who reviews"),
+    (Action::Palette, NONE, Key::F2, "Find anything to do by its name"),
 ];
 
 /// Takes the pressed keys out of the input; none while a text field has the focus.
@@ -77,7 +107,7 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     ctx.input_mut(|i| {
         i.events.retain(|event| {
             let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
-            let Some(action) = action_of(*key, *modifiers) else { return true };
+            let Some(action) = keymap::with(|keys| action_of(keys, *key, *modifiers)) else { return true };
             // A key that is held down must not decide about one instance after the other.
             if !(*repeat && matches!(action, Action::Accept | Action::Reject)) {
                 found.push(action);
@@ -89,37 +119,56 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
 }
 
 /// The action of a key with the modifiers held as it went down; they may be up again by the end of the frame.
-fn action_of(key: Key, held: Modifiers) -> Option<Action> {
-    // Some keyboards need Shift or Alt for a sign.
-    let sign = matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket);
-    let fits = |m: &Modifiers| m.command == held.command && (sign || (m.alt == held.alt && m.shift == held.shift));
-    TABLE.iter().find(|t| t.2 == key && fits(&t.1)).map(|t| t.0)
+fn action_of(keys: &Keymap, key: Key, held: Modifiers) -> Option<Action> {
+    keys.rows().iter().find(|t| t.2 == key && fits(key, t.1, held)).map(|t| t.0)
 }
 
-/// The keys of an action, as text: "Ctrl+Shift+Z".
+/// Whether a key with the modifiers `held` is the key with the modifiers `wanted`.
+pub(super) fn fits(key: Key, wanted: Modifiers, held: Modifiers) -> bool {
+    wanted.command == held.command && (is_sign(key) || (wanted.alt == held.alt && wanted.shift == held.shift))
+}
+
+/// Some keyboards need Shift or Alt for a sign.
+fn is_sign(key: Key) -> bool {
+    matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket | Key::Plus)
+}
+
+/// The keys of an action that hold now, as text: "Ctrl+Shift+Z"; empty where it has none.
 pub(super) fn keys(action: Action) -> String {
-    let all: Vec<String> =
-        TABLE.iter().filter(|t| t.0 == action).map(|t| key_text(&KeyboardShortcut::new(t.1, t.2))).collect();
-    all.join(" or ")
+    keymap::with(|keys| {
+        let own = keys.rows().iter().filter(|t| t.0 == action);
+        own.map(|t| key_text(t.1, t.2)).collect::<Vec<_>>().join(" or ")
+    })
 }
 
-fn key_text(s: &KeyboardShortcut) -> String {
-    let key = match s.logical_key {
+/// A key as text: "Ctrl+Shift+Z".
+pub(super) fn key_text(m: Modifiers, key: Key) -> String {
+    let key = match key {
         Key::Questionmark => "?",
         Key::Slash => "/",
         Key::OpenBracket => "[",
         Key::CloseBracket => "]",
+        Key::Plus => "+",
+        Key::Equals => "=",
+        Key::Minus => "-",
         key => key.name(),
     };
     let ctrl = if cfg!(target_os = "macos") { "Cmd+" } else { "Ctrl+" };
-    let m = s.modifiers;
-    format!("{}{}{key}", if m.command { ctrl } else { "" }, if m.shift { "Shift+" } else { "" })
+    let part = |held: bool, name: &'static str| if held { name } else { "" };
+    format!("{}{}{}{key}", part(m.command, ctrl), part(m.alt, "Alt+"), part(m.shift, "Shift+"))
+}
+
+/// What an action does, in one line.
+pub(super) fn what(action: Action) -> &'static str {
+    TABLE.iter().find(|t| t.0 == action).map_or("", |t| t.3)
 }
 
 /// Tooltip: what it does and its keys.
 pub(super) fn tip(action: Action) -> String {
-    let what = TABLE.iter().find(|t| t.0 == action).map_or("", |t| t.3);
-    format!("{what} ({})", keys(action))
+    match keys(action) {
+        none if none.is_empty() => what(action).into(),
+        keys => format!("{} ({keys})", what(action)),
+    }
 }
 
 #[cfg(test)]

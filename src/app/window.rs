@@ -5,6 +5,10 @@ mod bar;
 mod measure;
 mod poll;
 mod scene;
+mod shell;
+mod status;
+#[cfg(test)]
+mod tests;
 
 use super::Open;
 use super::command::Command;
@@ -15,6 +19,7 @@ use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
 use super::screenshot::Screenshot;
+use super::shell::Shell;
 use super::shortcuts::{self, Action};
 use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
@@ -23,6 +28,7 @@ use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Color32, Context, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
+use shell::{EXPORT, ShellState};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,8 +46,6 @@ struct Running {
 enum Answer {
     /// The user chose a folder or a video, or none.
     Chosen(Option<PathBuf>),
-    /// An export is done.
-    Exported(Result<String, String>),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
 }
@@ -71,10 +75,12 @@ pub(super) struct Window {
     reviewer: String,
     title: String,
     options: RunOptions,
+    shell: ShellState,
 }
 impl Window {
     pub(super) fn new(ctx: &Context, with_gl: bool, open: Open, config: Option<PathBuf>, layout: Layout) -> Self {
         ctx.set_theme(layout.theme);
+        let shell = ShellState::new(config.as_deref());
         let mut window = Self {
             model: Model::default(),
             panels: Panels::new(ctx, with_gl),
@@ -98,7 +104,9 @@ impl Window {
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
+            shell,
         };
+        window.begin_shell(ctx);
         if !with_gl {
             window.tell(Level::Error, "OpenGL is not there: the 3D view shows lines only".into());
         }
@@ -134,7 +142,8 @@ impl Window {
             folders: (&r.input, &r.out),
         });
         let (model, panels, photos, log) = (&self.model, &mut self.panels, &mut self.photos, &self.log);
-        let mut frame = PanelFrame { model, panels, photos, run, log, out };
+        let scenes = self.shell.worklist.as_ref();
+        let mut frame = PanelFrame { model, panels, photos, run, log, scenes, out };
         self.layout.tree.ui(&mut frame, ui);
     }
 
@@ -145,11 +154,13 @@ impl Window {
     }
 }
 
-impl eframe::App for Window {
-    fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
+impl Window {
+    /// Takes in what other threads have sent.
+    fn poll(&mut self, ctx: &Context) {
         self.poll_loader();
         self.poll_run(ctx);
         self.poll_answers(ctx);
+        self.poll_shell(ctx);
         for text in self.photos.poll(ctx) {
             self.tell(Level::Warning, text);
         }
@@ -163,30 +174,25 @@ impl eframe::App for Window {
         }
     }
 
-    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+    /// One frame; `took` is what the last one took, seconds.
+    fn frame(&mut self, ui: &mut Ui, took: Option<f32>) {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
-        let has_scene = self.run.is_some() || self.model.root.is_some();
-        let modal = self.dialogs.is_open();
+        let modal = self.dialogs.is_open() || self.shell.overlays.is_modal();
         commands.extend(shortcuts::pressed(&ctx).into_iter().filter(|a| !modal || *a == Action::Help).map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
-        self.top_bar(ui, &mut commands);
-        egui::CentralPanel::no_frame().show(ui, |ui| {
-            if has_scene {
-                self.panels(ui, &mut commands);
-            } else {
-                self.dialogs.welcome(ui, &mut commands);
-            }
-        });
+        self.contents(ui, modal, &mut commands);
         self.dialogs.ui(&ctx, &mut commands);
+        let exporting = self.shell.running(EXPORT);
+        self.shell.overlays.ui(&ctx, exporting, &mut commands);
         self.toasts.show(&ctx);
         if !commands.is_empty() {
             ctx.request_repaint();
         }
         let (viewport, orbit) = (&self.panels.viewport, self.model.view.orbit);
         let settled = !self.loading && viewport.is_settled(&self.model);
-        let turned = self.turning.frame(&ctx, orbit, viewport.shown(), settled, frame.info().cpu_usage);
+        let turned = self.turning.frame(&ctx, orbit, viewport.shown(), settled, took);
         commands.extend(turned.map(Command::Look));
         for command in commands {
             self.handle(&ctx, command);
@@ -195,10 +201,52 @@ impl eframe::App for Window {
             self.layout.size = [rect.width(), rect.height()];
         }
         self.save_later(&ctx);
+        self.take_picture(&ctx);
         if self.screenshot.is_pending() {
             let settled = self.is_settled();
             self.screenshot.frame(&ctx, settled);
         }
+    }
+
+    /// Bars and panels, or what the layout shows in their place.
+    fn contents(&mut self, ui: &mut Ui, modal: bool, out: &mut Vec<Command>) {
+        let has_scene = self.run.is_some() || self.model.root.is_some();
+        if self.layout.demo && has_scene {
+            if !modal && ui.input(|i| i.key_pressed(egui::Key::Escape)) {
+                out.push(Command::Shell(Shell::Demo(false)));
+            }
+            self.demo(ui, out);
+            return;
+        }
+        self.top_bar(ui, out);
+        self.status_bar(ui, out);
+        egui::CentralPanel::no_frame().show(ui, |ui| {
+            if has_scene || self.shell.worklist.is_some() {
+                self.panels(ui, out);
+            } else {
+                self.dialogs.welcome(ui, &self.shell.recent, out);
+            }
+        });
+    }
+
+    /// Takes the picture that was asked for, once no dialog is in it.
+    fn take_picture(&mut self, ctx: &Context) {
+        let Some(picture) = &mut self.shell.picture else { return };
+        let news = self.shell.news.0.clone();
+        let tell = move |saved| drop(news.send(shell::News::Pictured(saved)));
+        if picture.frame(ctx, self.panels.viewport.rect(), tell) {
+            self.shell.picture = None;
+        }
+    }
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
+        self.poll(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+        self.frame(ui, frame.info().cpu_usage);
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {

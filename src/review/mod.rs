@@ -8,6 +8,7 @@ pub mod queue;
 mod rescale;
 #[cfg(test)]
 mod tests;
+pub mod worklist;
 
 use crate::scene::{Instance, OrientedBox};
 pub use rescale::{RescaledLog, rescaled_log};
@@ -269,6 +270,11 @@ impl Review {
     /// Whether decisions are refused.
     pub fn is_read_only(&self) -> bool {
         !matches!(self.access, Access::Writer(_))
+    }
+
+    /// Who decides from now on.
+    pub fn set_reviewer(&mut self, name: &str) {
+        name.clone_into(&mut self.reviewer);
     }
 
     /// Instances as reviewed, by id.

@@ -184,8 +184,6 @@ impl Window {
                         None => self.log.add(Level::Info, "nothing was chosen".into()),
                     }
                 }
-                Answer::Exported(Ok(text)) => self.tell(Level::Info, text),
-                Answer::Exported(Err(text)) => self.tell(Level::Error, text),
                 Answer::Rescaled(result) => self.rescaled(ctx, result),
             }
         }

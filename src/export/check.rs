@@ -161,7 +161,7 @@ fn of_instances(
     add(Kind::Unreviewed, unreviewed, left);
     add(Kind::NoLabel, of(&|r| is_vague(&r.instance.label)), "no label, or only \"object\"");
     add(Kind::NoCaption, of(&|r| r.instance.caption.trim().is_empty()), "no caption");
-    add(Kind::NoMask, of(&|r| !masked.contains(&r.instance.id)), "no mask in any photo");
+    add(Kind::NoMask, of(&|r| !has_mask(r, masked)), "no mask in any photo");
     add(Kind::NotFinite, of(&|r| !is_finite(&r.instance.obb)), "the box has a number that is none");
     let solid = |r: &Reviewed| is_finite(&r.instance.obb);
     add(Kind::Flat, of(&|r| solid(r) && r.instance.obb.size.min() < FLAT), "the box has no thickness");
@@ -187,6 +187,11 @@ fn of_instances(
 
 fn ids<'a>(items: impl Iterator<Item = &'a Reviewed>, holds: impl Fn(&Reviewed) -> bool) -> Vec<u32> {
     items.filter(|r| holds(r)).map(|r| r.instance.id).collect()
+}
+
+/// Whether an instance has a mask: one that was drawn, or one of an instance whose masks it has.
+fn has_mask(item: &Reviewed, masked: &BTreeSet<u32>) -> bool {
+    item.masks.iter().any(|part| !part.drawn.is_empty() || masked.contains(&part.of))
 }
 
 fn is_vague(label: &str) -> bool {
@@ -239,11 +244,7 @@ mod tests {
             evidence: serde_json::Value::Null,
         };
         change(&mut instance);
-        (id, Reviewed { verdict, ..reviewed(instance) })
-    }
-
-    fn reviewed(instance: Instance) -> Reviewed {
-        Reviewed { instance, verdict: Verdict::Unreviewed }
+        (id, Reviewed { verdict, ..Reviewed::new(instance) })
     }
 
     fn found(items: &[(u32, Reviewed)], include: Include) -> Vec<(Kind, Vec<u32>)> {

@@ -263,11 +263,6 @@ impl Review {
         !matches!(self.access, Access::Writer(_))
     }
 
-    /// Who decides from now on.
-    pub fn set_reviewer(&mut self, name: &str) {
-        name.clone_into(&mut self.reviewer);
-    }
-
     /// Instances as reviewed, by id.
     pub fn items(&self) -> &BTreeMap<u32, Reviewed> {
         &self.items

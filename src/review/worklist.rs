@@ -1,6 +1,6 @@
 //! The scenes of a folder, and how much of each is reviewed: read without their splats.
 
-use super::{Review, Verdict};
+use super::Review;
 use crate::input::natural;
 use crate::scene::folder::SceneFolder;
 use crate::scene::{Cancelled, Job};
@@ -19,8 +19,7 @@ pub struct Tally {
 impl Tally {
     /// Counts reviewed instances.
     pub fn of(review: &Review) -> Self {
-        let unreviewed = review.items().values().filter(|r| r.verdict == Verdict::Unreviewed).count();
-        Self { all: review.items().len(), unreviewed }
+        Self { all: review.items().len(), unreviewed: review.counts().unreviewed }
     }
 
     /// Instances that somebody has decided about.

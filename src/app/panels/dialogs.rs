@@ -55,6 +55,7 @@ impl Dialogs {
             .open(&mut self.help)
             .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
             .min_width(500.0_f32.min(room.x))
+            .min_height(room.y.min(740.0))
             .max_size(room)
             .collapsible(false)
             .resizable(false)

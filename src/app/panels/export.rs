@@ -60,6 +60,7 @@ impl ExportDialog {
             .pivot(Align2::CENTER_TOP)
             .default_pos(ctx.content_rect().center_top() + eframe::egui::vec2(0.0, 50.0))
             .default_width(520.0_f32.min(ctx.content_rect().width() - 40.0))
+            .default_height((ctx.content_rect().height() - 120.0).min(640.0))
             .max_height(ctx.content_rect().height() - 90.0)
             .collapsible(false)
             .vscroll(true)

@@ -59,7 +59,7 @@ fn head(ui: &mut Ui, list: &Worklist, open: Option<usize>, live: Option<Tally>, 
     ui.horizontal_wrapped(|ui| {
         let share = if total.all > 0 { total.done() as f32 / total.all as f32 } else { 0.0 };
         let text = format!("{} of {} reviewed", total.done(), total.all);
-        ui.add(ProgressBar::new(share).desired_width(150.0).text(RichText::new(text).small()))
+        ui.add(ProgressBar::new(share).desired_width(150.0).corner_radius(3.0).text(RichText::new(text).small()))
             .on_hover_text(format!("All scenes of {}", list.folder.display()));
         if ui.button("Next scene").on_hover_text(tip(Action::NextScene)).clicked() {
             out.push(Command::Do(Action::NextScene));
@@ -86,7 +86,7 @@ fn cells(row: &mut egui_extras::TableRow<'_, '_>, scene: &SceneWork, work: Optio
     row.col(|ui| {
         if let Some(Ok(t)) = work {
             let share = if t.all > 0 { t.done() as f32 / t.all as f32 } else { 0.0 };
-            ui.add(ProgressBar::new(share).desired_width(60.0).desired_height(9.0));
+            ui.add(ProgressBar::new(share).desired_width(60.0).desired_height(9.0).corner_radius(3.0));
         }
     });
     row.col(|ui| {

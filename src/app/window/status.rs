@@ -58,6 +58,11 @@ impl Window {
     }
 
     fn pointed_at(&self, ui: &mut Ui) {
+        let hovered = self.model.hovered.filter(|id| self.model.view.instance != Some(*id));
+        if let Some(item) = hovered.and_then(|id| self.model.items().get(&id)) {
+            ui.small(format!("under the pointer: #{} {}", item.instance.id, item.instance.label));
+            ui.separator();
+        }
         if let Some(item) = self.model.selected() {
             ui.small(format!("#{} {}", item.instance.id, item.instance.label)).on_hover_text("The selected instance");
         }

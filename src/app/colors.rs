@@ -1,7 +1,7 @@
 //! One colour for each instance, the same in every view, that people of all kinds of colour vision can tell from those
 //! of its neighbours in number.
 
-/// sRGB. Chosen by a search (simulated annealing over the 2,413 colours of a grid that stand out from both backgrounds)
+/// sRGB. Chosen by a search (simulated annealing over the 2,320 colours of a grid that stand out from both backgrounds)
 /// for the largest differences within three places, as colour vision is simulated in the tests.
 const INSTANCES: [[u8; 3]; 12] = [
     [68, 204, 153],
@@ -95,7 +95,7 @@ mod tests {
         for id in 0..100 {
             for step in 1..=3 {
                 let (a, b) = (instance(id), instance(id + step));
-                assert!(least_difference(a, b) > 25.0, "{id} and {}: {}", id + step, least_difference(a, b));
+                assert!(least_difference(a, b) > 27.0, "{id} and {}: {}", id + step, least_difference(a, b));
             }
         }
         for (i, a) in INSTANCES.iter().enumerate() {
@@ -112,7 +112,7 @@ mod tests {
         let contrast = |a: f64, b: f64| a.max(b) / a.min(b);
         for c in INSTANCES {
             let on = [24, 225].map(|grey| contrast(light(c), light([grey; 3])));
-            assert!(on[0] >= 1.9 && on[1] >= 1.45, "{c:?}: {on:?}");
+            assert!(on[0] >= 2.2 && on[1] >= 1.4, "{c:?}: {on:?}");
         }
     }
 }

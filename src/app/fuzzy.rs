@@ -3,7 +3,7 @@
 /// How well `query` fits `text`: all its letters in this order, whatever their case; more for letters that follow one
 /// another or begin a word, less for a long text. `None` where they are not in it. Spaces of the query are left out.
 pub(super) fn score(query: &str, text: &str) -> Option<i32> {
-    const FOLLOWS: i32 = 8;
+    const FOLLOWS: i32 = 12;
     const BEGINS: i32 = 10;
     const NO: i32 = i32::MIN / 2;
     let lower = |s: &str| s.to_lowercase().chars().collect::<Vec<char>>();

@@ -154,8 +154,8 @@ fn parse(text: &str) -> Option<(Modifiers, Key)> {
         }
     }
     let key = key.trim();
-    let upper = key.to_ascii_uppercase();
-    let found = Key::from_name(key).or_else(|| Key::from_name(&upper));
+    let by_name = || Key::ALL.iter().copied().find(|k| k.name().eq_ignore_ascii_case(key));
+    let found = Key::from_name(key).or_else(by_name);
     found.map(|key| (modifiers, key))
 }
 

@@ -71,7 +71,8 @@ impl Desk {
             window.poll(&ctx);
             window.frame(ui, None);
         };
-        let mut desk = Self { harness: Harness::builder().with_size(vec2(size[0], size[1])).build_ui_state(ui, None), home };
+        let mut desk =
+            Self { harness: Harness::builder().with_size(vec2(size[0], size[1])).build_ui_state(ui, None), home };
         desk.until("it is loaded", |w| !w.loading && w.shell.tasks.is_empty());
         desk
     }
@@ -136,8 +137,12 @@ impl Desk {
                 Role::Link,
             ];
             let name = node.label().filter(|l| !l.trim().is_empty());
-            let hint = || node.placeholder().map(str::to_owned);
-            (controls.contains(&node.role()) && name.is_none() && hint().is_none())
+            // What is chosen in a box is its text.
+            let text = node
+                .placeholder()
+                .map(str::to_owned)
+                .or_else(|| node.value().filter(|_| node.role() == Role::ComboBox));
+            (controls.contains(&node.role()) && name.is_none() && text.is_none())
                 .then(|| format!("{:?} {:?} at {:?}", node.role(), node.value(), node.bounding_box()))
         });
         controls.collect()

@@ -4,18 +4,18 @@
 /// sRGB. Chosen by a search (simulated annealing over the 2,320 colours of a grid that stand out from both backgrounds)
 /// for the largest differences within three places, as colour vision is simulated in the tests.
 const INSTANCES: [[u8; 3]; 12] = [
-    [68, 204, 153],
-    [102, 51, 119],
-    [119, 136, 34],
-    [17, 0, 255],
-    [136, 153, 255],
-    [238, 85, 170],
-    [153, 102, 68],
-    [102, 0, 187],
-    [136, 204, 51],
-    [136, 17, 85],
-    [34, 102, 0],
-    [187, 68, 204],
+    [255, 17, 0],
+    [170, 17, 34],
+    [85, 204, 170],
+    [102, 85, 255],
+    [255, 170, 102],
+    [170, 51, 136],
+    [238, 68, 119],
+    [153, 68, 204],
+    [153, 204, 17],
+    [187, 153, 238],
+    [238, 136, 119],
+    [102, 0, 238],
 ];
 
 /// The colour of an instance, sRGB.

@@ -1,6 +1,6 @@
 //! Which keys hold: the table of shortcuts, changed by `keys.json` in the user's configuration folder.
 
-use super::shortcuts::{Action, Row, TABLE, fits, key_text};
+use super::shortcuts::{Action, Mode, Row, TABLE, fits, key_text, mode_of};
 use eframe::egui::{Key, Modifiers};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -96,7 +96,8 @@ impl Keymap {
     /// The first two rows that the same key would mean.
     pub(super) fn conflict(&self) -> Option<(Row, Row)> {
         self.rows.iter().enumerate().find_map(|(i, b)| {
-            let same = |a: &&Row| a.0 != b.0 && a.2 == b.2 && (fits(a.2, a.1, b.1) || fits(a.2, b.1, a.1));
+            let key = |a: &Row| a.2 == b.2 && (fits(a.2, a.1, b.1) || fits(a.2, b.1, a.1));
+            let same = |a: &&Row| a.0 != b.0 && key(a) && meet(mode_of(a.0), mode_of(b.0));
             self.rows.iter().take(i).find(same).map(|a| (*a, *b))
         })
     }
@@ -115,17 +116,26 @@ impl Keymap {
     }
 }
 
-/// The name of an action in the file.
+/// Whether two actions can be meant at the same time.
+fn meet(a: Option<Mode>, b: Option<Mode>) -> bool {
+    a.is_none() || b.is_none() || a == b
+}
+
+/// The name of an action in the file: "next_frame", and with what it is about, "reject_as_box".
 pub(super) fn name(action: Action) -> String {
     match serde_json::to_value(action) {
         Ok(Value::String(name)) => name,
+        Ok(Value::Object(parts)) => {
+            let words = parts.iter().map(|(k, v)| format!("{k}_{}", v.as_str().unwrap_or_default()));
+            words.collect::<Vec<_>>().join("_")
+        }
         _ => String::new(),
     }
 }
 
 fn parse_wish(name: &str, wish: &Value) -> Result<(Action, Vec<(Modifiers, Key)>), String> {
-    let action: Action =
-        serde_json::from_value(Value::String(name.into())).map_err(|_| format!("there is no action \"{name}\""))?;
+    let action = TABLE.iter().map(|t| t.0).find(|a| self::name(*a) == name);
+    let action = action.ok_or_else(|| format!("there is no action \"{name}\""))?;
     let unlisted =
         || format!("the keys of {name} are not a list such as [\"A\", \"Ctrl+Enter\"]; it keeps its default");
     let all = wish.as_array().ok_or_else(unlisted)?;
@@ -178,8 +188,8 @@ mod tests {
         let (again, wrong) = of(serde_json::from_str(&map.to_json()).unwrap());
         assert_eq!(wrong, Vec::<String>::new());
         for (action, ..) in TABLE {
-            assert_eq!(keys(&again, action), keys(&map, action));
-            let name = name(action);
+            assert_eq!(keys(&again, *action), keys(&map, *action));
+            let name = name(*action);
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !name.is_empty(), "{name}");
         }
         assert_eq!(name(Action::NextFrame), "next_frame");

@@ -7,9 +7,11 @@
 mod colors;
 mod command;
 mod compare;
+mod crops;
 mod display;
 mod export;
 mod film;
+mod filters;
 mod fuzzy;
 mod gl;
 mod health;
@@ -36,6 +38,7 @@ mod system;
 mod task;
 mod training;
 mod turning;
+mod versus;
 mod view_state;
 mod window;
 

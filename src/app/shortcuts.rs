@@ -1,11 +1,12 @@
 //! The one table of keys: it drives the keyboard, the tooltips and the help.
 
 use super::keymap::{self, Keymap};
+use crate::review::Reason;
 use eframe::egui::{Context, Event, Key, Modifiers};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What a key or button does. In `keys.json` it has its name in small letters: "next_frame".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub(super) enum Action {
@@ -34,6 +35,12 @@ pub(super) enum Action {
     Open,
     Export,
     Help,
+    RejectAs(Reason),
+    Unsure,
+    Note,
+    MarkAll,
+    OnlyOne,
+    Confirm,
     Palette,
     ScaleUp,
     ScaleDown,
@@ -46,6 +53,24 @@ pub(super) enum Action {
     Reviewer,
 }
 
+/// What the keys are about at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Instances are decided about.
+    Deciding,
+    /// A box is being changed.
+    BoxEditing,
+}
+
+/// The only mode that an action has its keys in; `None` for every mode.
+pub(super) fn mode_of(action: Action) -> Option<Mode> {
+    match action {
+        // 1, 2, 3, Enter and Esc mean something else to a box.
+        Action::RejectAs(_) | Action::OnlyOne | Action::Confirm => Some(Mode::Deciding),
+        _ => None,
+    }
+}
+
 const NONE: Modifiers = Modifiers::NONE;
 const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
@@ -56,7 +81,7 @@ const SHIFT: Modifiers = Modifiers::SHIFT;
 pub(super) type Row = (Action, Modifiers, Key, &'static str);
 
 /// The keys as they are where `keys.json` does not say otherwise.
-pub(super) const TABLE: [Row; 39] = [
+pub(super) const TABLE: &[Row] = &[
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -84,6 +109,21 @@ pub(super) const TABLE: [Row; 39] = [
     (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Help, NONE, Key::Questionmark, "Show or hide this help"),
     (Action::Help, NONE, Key::F1, "Show or hide this help"),
+    (Action::RejectAs(Reason::Nothing), NONE, Key::Num1, "Reject: nothing there"),
+    (Action::RejectAs(Reason::Label), NONE, Key::Num2, "Reject: wrong label"),
+    (Action::RejectAs(Reason::Box), NONE, Key::Num3, "Reject: wrong box"),
+    (Action::RejectAs(Reason::Mask), NONE, Key::Num4, "Reject: wrong masks"),
+    (Action::RejectAs(Reason::Duplicate), NONE, Key::Num5, "Reject: duplicate"),
+    (Action::RejectAs(Reason::Several), NONE, Key::Num6, "Reject: several things in one"),
+    (Action::RejectAs(Reason::Part), NONE, Key::Num7, "Reject: only a part"),
+    (Action::RejectAs(Reason::Caption), NONE, Key::Num8, "Reject: wrong caption"),
+    (Action::RejectAs(Reason::Other), NONE, Key::Num9, "Reject: another reason"),
+    (Action::Unsure, NONE, Key::S, "Leave the instance as unsure and go on"),
+    (Action::Note, NONE, Key::Y, "Write a note beside the instance"),
+    (Action::Undo, NONE, Key::U, "Take the last decision back"),
+    (Action::MarkAll, CTRL, Key::A, "Select all that the list shows"),
+    (Action::OnlyOne, NONE, Key::Escape, "Leave what is asked, or select one instance only"),
+    (Action::Confirm, NONE, Key::Enter, "Take the decisions that are shown"),
     (Action::Palette, CTRL, Key::P, "Find anything to do by its name"),
     (Action::ScaleUp, CTRL, Key::Plus, "Everything larger"),
     (Action::ScaleUp, CTRL, Key::Equals, "Everything larger"),
@@ -98,8 +138,9 @@ pub(super) const TABLE: [Row; 39] = [
     (Action::Palette, NONE, Key::F2, "Find anything to do by its name"),
 ];
 
-/// Takes the pressed keys out of the input; none while a text field has the focus.
-pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
+/// Takes the pressed keys of a mode out of the input; none while a text field has the focus. Under a `dialog` only the
+/// help's keys are taken: the others are the dialog's.
+pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
     if ctx.egui_wants_keyboard_input() {
         return Vec::new();
     }
@@ -107,9 +148,10 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     ctx.input_mut(|i| {
         i.events.retain(|event| {
             let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
-            let Some(action) = keymap::with(|keys| action_of(keys, *key, *modifiers)) else { return true };
+            let action = keymap::with(|keys| action_of(keys, *key, *modifiers, mode));
+            let Some(action) = action.filter(|a| !dialog || *a == Action::Help) else { return true };
             // A key that is held down must not decide about one instance after the other.
-            if !(*repeat && matches!(action, Action::Accept | Action::Reject)) {
+            if !(*repeat && decides(action)) {
                 found.push(action);
             }
             false
@@ -118,9 +160,15 @@ pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     found
 }
 
+/// Whether it decides about what is selected.
+fn decides(action: Action) -> bool {
+    matches!(action, Action::Accept | Action::Reject | Action::RejectAs(_) | Action::Unsure | Action::Confirm)
+}
+
 /// The action of a key with the modifiers held as it went down; they may be up again by the end of the frame.
-fn action_of(keys: &Keymap, key: Key, held: Modifiers) -> Option<Action> {
-    keys.rows().iter().find(|t| t.2 == key && fits(key, t.1, held)).map(|t| t.0)
+fn action_of(keys: &Keymap, key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
+    let here = |action: Action| mode_of(action).is_none_or(|m| m == mode);
+    keys.rows().iter().find(|t| t.2 == key && fits(key, t.1, held) && here(t.0)).map(|t| t.0)
 }
 
 /// Whether a key with the modifiers `held` is the key with the modifiers `wanted`.
@@ -151,6 +199,7 @@ pub(super) fn key_text(m: Modifiers, key: Key) -> String {
         Key::Plus => "+",
         Key::Equals => "=",
         Key::Minus => "-",
+        Key::Escape => "Esc",
         key => key.name(),
     };
     let ctrl = if cfg!(target_os = "macos") { "Cmd+" } else { "Ctrl+" };
@@ -178,20 +227,50 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things() {
-        for (i, a) in TABLE.iter().enumerate() {
-            for b in &TABLE[..i] {
-                assert!((a.1, a.2) != (b.1, b.2), "{:?} and {:?} share {:?}", a.0, b.0, a.2);
+        for mode in [Mode::Deciding, Mode::BoxEditing] {
+            let here: Vec<_> = TABLE.iter().filter(|t| mode_of(t.0).is_none_or(|m| m == mode)).collect();
+            for (i, a) in here.iter().enumerate() {
+                for b in &here[..i] {
+                    assert!((a.1, a.2) != (b.1, b.2), "{:?} and {:?} share {:?} in {mode:?}", a.0, b.0, a.2);
+                }
             }
         }
     }
 
+    #[test]
+    fn every_reason_has_its_digit() {
+        for reason in Reason::ALL {
+            assert_eq!(keys(Action::RejectAs(reason)), reason.key().to_string());
+        }
+        assert_eq!(press_in(Mode::Deciding, false, false, NONE, Key::Num5), [Action::RejectAs(Reason::Duplicate)]);
+        assert_eq!(press_in(Mode::BoxEditing, false, false, NONE, Key::Num5), []);
+    }
+
+    #[test]
+    fn a_held_key_decides_once_and_a_dialog_keeps_its_keys() {
+        for key in [Key::A, Key::R, Key::S, Key::Num3, Key::Enter] {
+            assert_eq!(press_in(Mode::Deciding, true, false, NONE, key), [], "{key:?}");
+            assert_eq!(press_in(Mode::Deciding, false, true, NONE, key), [], "{key:?}");
+        }
+        assert_eq!(press_in(Mode::Deciding, true, false, NONE, Key::J), [Action::Next]);
+        assert_eq!(press_in(Mode::Deciding, false, true, NONE, Key::F1), [Action::Help]);
+    }
+
     fn press(modifiers: Modifiers, key: Key) -> Vec<Action> {
+        press_in(Mode::Deciding, false, false, modifiers, key)
+    }
+
+    fn press_in(mode: Mode, repeat: bool, dialog: bool, modifiers: Modifiers, key: Key) -> Vec<Action> {
         let ctx = Context::default();
         let event = Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
         let mut found = Vec::new();
+        if repeat {
+            // Down already.
+            let _ = ctx.run_ui(RawInput { events: vec![event.clone()], ..Default::default() }, |_| {});
+        }
         // The modifiers are up again when the frame begins, as after a quick stroke.
         let _ = ctx.run_ui(RawInput { events: vec![event], ..Default::default() }, |ui| {
-            found.extend(pressed(ui.ctx()));
+            found.extend(pressed(ui.ctx(), mode, dialog));
         });
         found
     }
@@ -201,7 +280,7 @@ mod tests {
         let ctrl = Modifiers { ctrl: true, ..Modifiers::COMMAND };
         assert_eq!(press(Modifiers { shift: true, ..ctrl }, Key::Z), [Action::Redo]);
         assert_eq!(press(ctrl, Key::Z), [Action::Undo]);
-        assert_eq!(press(ctrl, Key::A), []);
+        assert_eq!(press(ctrl, Key::A), [Action::MarkAll]);
         assert_eq!(press(ctrl, Key::O), [Action::Open]);
         assert_eq!(press(NONE, Key::O), [Action::Overview]);
         assert_eq!(press(Modifiers::SHIFT, Key::Questionmark), [Action::Help]);
@@ -211,7 +290,7 @@ mod tests {
 
     #[test]
     fn keys_have_names() {
-        assert_eq!(keys(Action::Undo).replace("Cmd", "Ctrl"), "Ctrl+Z");
+        assert_eq!(keys(Action::Undo).replace("Cmd", "Ctrl"), "Ctrl+Z or U");
         assert_eq!(keys(Action::Help), "? or F1");
         assert!(tip(Action::Accept).ends_with("(A)"));
     }

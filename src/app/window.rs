@@ -2,6 +2,7 @@
 
 mod act;
 mod bar;
+mod choose;
 mod measure;
 mod poll;
 mod scene;
@@ -9,6 +10,7 @@ mod shell;
 mod status;
 #[cfg(test)]
 mod tests;
+mod versus;
 
 use super::Open;
 use super::command::Command;
@@ -19,17 +21,19 @@ use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
 use super::screenshot::Screenshot;
-use super::shell::Shell;
-use super::shortcuts::{self, Action};
+use super::shortcuts::{self, Mode};
 use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
 use crate::pipeline::{Pipeline, RunOptions};
+use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Color32, Context, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
 use shell::{EXPORT, ShellState};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use scene::load_layout;
@@ -46,8 +50,14 @@ struct Running {
 enum Answer {
     /// The user chose a folder or a video, or none.
     Chosen(Option<PathBuf>),
+    /// The user chose what to compare with, or nothing.
+    ChosenVersus(Option<PathBuf>),
+    /// The other side of a comparison was read.
+    Versus(versus::Read),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
+    /// How well boxes fit, by id, with these masks.
+    Fitted(Arc<Vec<FrameMasks>>, BTreeMap<u32, f64>),
 }
 
 /// The window.
@@ -76,6 +86,8 @@ pub(super) struct Window {
     title: String,
     options: RunOptions,
     shell: ShellState,
+    /// It has to be found out anew how well boxes fit.
+    fits_old: bool,
 }
 impl Window {
     pub(super) fn new(ctx: &Context, with_gl: bool, open: Open, config: Option<PathBuf>, layout: Layout) -> Self {
@@ -104,9 +116,11 @@ impl Window {
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
+            fits_old: false,
             shell,
         };
         window.begin_shell(ctx);
+        window.load_filters();
         if !with_gl {
             window.tell(Level::Error, "OpenGL is not there: the 3D view shows lines only".into());
         }
@@ -158,6 +172,9 @@ impl Window {
     /// Takes in what other threads have sent.
     fn poll(&mut self, ctx: &Context) {
         self.poll_loader();
+        if std::mem::take(&mut self.fits_old) {
+            self.find_fits(ctx);
+        }
         self.poll_run(ctx);
         self.poll_answers(ctx);
         self.poll_shell(ctx);
@@ -180,10 +197,10 @@ impl Window {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
         let modal = self.dialogs.is_open() || self.shell.overlays.is_modal();
-        commands.extend(shortcuts::pressed(&ctx).into_iter().filter(|a| !modal || *a == Action::Help).map(Command::Do));
+        commands.extend(shortcuts::pressed(&ctx, Mode::Deciding, modal).into_iter().map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
-        self.contents(ui, modal, &mut commands);
+        self.contents(ui, &mut commands);
         self.dialogs.ui(&ctx, &mut commands);
         let exporting = self.shell.running(EXPORT);
         self.shell.overlays.ui(&ctx, exporting, &mut commands);
@@ -199,7 +216,8 @@ impl Window {
             self.handle(&ctx, command);
         }
         if let Some(rect) = ctx.input(|i| i.viewport().inner_rect) {
-            self.layout.size = [rect.width(), rect.height()];
+            // Points of the window system: ours are larger where everything is.
+            self.layout.size = [rect.width(), rect.height()].map(|s| s * ctx.zoom_factor());
         }
         self.save_later(&ctx);
         self.take_picture(&ctx);
@@ -210,12 +228,9 @@ impl Window {
     }
 
     /// Bars and panels, or what the layout shows in their place.
-    fn contents(&mut self, ui: &mut Ui, modal: bool, out: &mut Vec<Command>) {
+    fn contents(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
         let has_scene = self.run.is_some() || self.model.root.is_some();
         if self.layout.demo && has_scene {
-            if !modal && ui.input(|i| i.key_pressed(egui::Key::Escape)) {
-                out.push(Command::Shell(Shell::Demo(false)));
-            }
             self.demo(ui, out);
             return;
         }

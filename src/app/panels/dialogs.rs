@@ -157,6 +157,7 @@ fn help(ui: &mut Ui, out: &mut Vec<Command>) {
     ui.separator();
     ui.label("3D: left drag turns, right or middle drag moves, the wheel zooms.");
     ui.label("Click selects a box or a camera, click again the one behind it; double-click goes there.");
+    ui.label("Ctrl+click selects one more, Shift+click in the list all up to it; Ctrl+drag in 3D what is inside.");
     ui.label("Measuring (D): click two points in 3D or in the photo, then type their distance.");
     ui.label("Photo: the wheel zooms, dragging moves, a middle click fits it; click selects a mask.");
 }

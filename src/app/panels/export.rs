@@ -7,7 +7,7 @@ use crate::app::log::error_color;
 use crate::app::shell::{Place, Shell};
 use crate::export::check::Problem;
 use crate::export::{Format, Include};
-use eframe::egui::{Align2, Button, Context, Key, ProgressBar, RichText, ScrollArea, Ui, Window};
+use eframe::egui::{Align2, Button, Context, ProgressBar, RichText, ScrollArea, Ui, Window};
 use std::path::{Path, PathBuf};
 
 /// Ids shown of a problem.
@@ -71,8 +71,7 @@ impl ExportDialog {
                 self.result(ui, out);
                 done = self.buttons(ui, running, out);
             });
-        let escape = ctx.input(|i| i.key_pressed(Key::Escape)) && !ctx.egui_wants_keyboard_input();
-        open && !done && !escape
+        open && !done
     }
 
     fn choices(&mut self, ui: &mut Ui) {

@@ -1,11 +1,18 @@
 //! The panels, and how they are laid out at first.
 
+mod box_select;
+mod bulk;
 mod compare;
+mod completion;
 mod dialogs;
 mod export;
+mod facets;
 mod fields;
 mod finder;
+mod ghosts;
 mod health;
+mod history;
+mod hover;
 mod inspector;
 mod legend;
 mod list;
@@ -18,7 +25,9 @@ mod scenes;
 mod tags;
 mod training;
 mod trim;
+mod versus;
 mod viewport;
+mod views;
 mod welcome;
 mod words;
 
@@ -57,25 +66,34 @@ pub(super) enum Pane {
     Health,
     /// How training goes.
     Training,
+    /// The scene beside something else.
+    Versus,
     /// The stages.
     Run,
     /// What happened.
     Log,
+    /// What the instances are like: counts and histograms that filter.
+    Facets,
+    /// The photos that show the selected instance best.
+    Views,
     /// The scenes of a folder.
     Scenes,
 }
 
 impl Pane {
     /// All of them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Viewport,
         Self::Photo,
         Self::List,
         Self::Inspector,
         Self::Health,
         Self::Training,
+        Self::Versus,
         Self::Run,
         Self::Log,
+        Self::Facets,
+        Self::Views,
         Self::Scenes,
     ];
 
@@ -88,8 +106,11 @@ impl Pane {
             Self::Inspector => "Instance",
             Self::Health => "Scene health",
             Self::Training => "Training",
+            Self::Versus => "Compare",
             Self::Run => "Stages",
             Self::Log => "Log",
+            Self::Facets => "Filter",
+            Self::Views => "Best views",
             Self::Scenes => "Scenes",
         }
     }
@@ -98,13 +119,14 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, run, log, scenes] =
+    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views, scenes] =
         Pane::ALL.map(|p| tiles.insert_pane(p));
-    let below = tiles.insert_tab_tile(vec![run, log, scenes]);
-    let about = tiles.insert_tab_tile(vec![inspector, health, training]);
-    let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.71), (below, 0.29)]);
+    let below = tiles.insert_tab_tile(vec![facets, run, log, scenes]);
+    let about = tiles.insert_tab_tile(vec![inspector, health, training, versus]);
+    let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.6), (below, 0.4)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
-    let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.2), (viewport, 0.47), (right, 0.33)]);
+    let middle = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(viewport, 0.8), (views, 0.2)]);
+    let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.22), (middle, 0.46), (right, 0.32)]);
     let tree = Tree::new(Id::unique("panels"), root, tiles);
     Layout { tree, theme: ThemePreference::Dark, size: [1440.0, 900.0], demo: false }
 }
@@ -143,10 +165,13 @@ pub(super) fn is_open(tree: &Tree<Pane>, pane: Pane) -> bool {
 pub(super) struct Panels {
     pub viewport: viewport::ViewportPanel,
     photo: photo::PhotoPanel,
-    list: list::ListPanel,
+    pub list: list::ListPanel,
+    facets: facets::FacetsPanel,
+    views: views::ViewsPanel,
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
     training: training::TrainingPanel,
+    versus: versus::VersusPanel,
 }
 
 impl Panels {
@@ -156,9 +181,12 @@ impl Panels {
             viewport: viewport::ViewportPanel::new(ctx, with_gl),
             photo: photo::PhotoPanel::new(ctx),
             list: list::ListPanel::default(),
+            facets: facets::FacetsPanel::default(),
+            views: views::ViewsPanel::new(ctx),
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
             training: training::TrainingPanel::default(),
+            versus: versus::VersusPanel::default(),
         }
     }
 
@@ -170,6 +198,11 @@ impl Panels {
     /// Puts the cursor into the filter.
     pub(in crate::app) fn edit_filter(&mut self) {
         self.list.edit_filter();
+    }
+
+    /// What the user chose to compare with.
+    pub(in crate::app) fn chosen_versus(&mut self, path: String) {
+        self.versus.chosen(path);
     }
 
     /// Whether everything that the panels show is there: for screenshots.
@@ -210,9 +243,12 @@ impl Behavior<Pane> for PanelFrame<'_> {
         egui::Frame::new().inner_margin(6).show(ui, |ui| match pane {
             Pane::Photo => self.panels.photo.ui(ui, self.model, self.photos, self.out),
             Pane::List => self.panels.list.ui(ui, self.model, self.out),
+            Pane::Facets => self.panels.facets.ui(ui, self.model, self.out),
+            Pane::Views => self.panels.views.ui(ui, self.model, self.out),
             Pane::Inspector => self.panels.inspector.ui(ui, self.model, self.out),
             Pane::Health => self.panels.health.ui(ui, self.model, self.out),
             Pane::Training => self.panels.training.ui(ui, self.model, self.out),
+            Pane::Versus => self.panels.versus.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
             Pane::Scenes => scenes::ui(ui, self.model, self.scenes, self.out),

@@ -1,5 +1,6 @@
 //! What the user asked for, carried out after the frame.
 
+use super::choose::is_about_shape;
 use super::{Answer, Window};
 use crate::app::command::Command;
 use crate::app::log::Level;
@@ -9,8 +10,9 @@ use crate::app::panels::{self, Field, Pane};
 use crate::app::shortcuts::Action;
 use crate::app::view_state::Shown;
 use crate::review::{Decision, Review, ReviewError, queue};
-use crate::scene::Instance;
+use crate::scene::{Instance, OrientedBox};
 use eframe::egui::Context;
+use std::collections::BTreeSet;
 
 /// Seconds that a flight of the 3D camera takes.
 const FLIGHT: f64 = 0.3;
@@ -41,6 +43,16 @@ impl Window {
             Command::Mark(ids) => self.model.mark(ids),
             Command::Toggle(id) => self.model.toggle(id),
             Command::Hover(id) => self.model.hovered = id,
+            Command::FlyToBox(place) => self.fly_to_box(ctx, &place),
+            Command::Only(ids) => {
+                let ids: BTreeSet<u32> = ids.into_iter().collect();
+                let words: Vec<String> = ids.iter().map(u32::to_string).collect();
+                self.model.view.filter = format!("#{}", words.join(","));
+                self.model.arrange();
+                self.model.mark(ids);
+            }
+            Command::Versus(wish) => self.versus(ctx, wish),
+            Command::SecondOpinion(second) => self.second_opinion(second),
             Command::Filter(filter) => {
                 self.model.view.filter = filter;
                 self.model.arrange();
@@ -67,6 +79,7 @@ impl Window {
             Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
             Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
             Command::Export { format, include, out } => self.export(ctx, format, include, out),
+            Command::SetFilters(filters) => self.set_filters(filters),
             Command::Shell(wish) => self.shell(ctx, wish),
         }
     }
@@ -75,8 +88,8 @@ impl Window {
         let selected = self.model.view.instance;
         let shown = self.model.view.shown;
         match action {
-            Action::Accept => selected.into_iter().for_each(|id| self.decide(id, Decision::Accept)),
-            Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::REJECT)),
+            Action::Accept => self.decide_selected(Decision::Accept),
+            Action::Reject => self.decide_selected(Decision::REJECT),
             Action::Recaption => self.edit(Field::Caption),
             Action::Relabel => self.edit(Field::Label),
             Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
@@ -107,6 +120,12 @@ impl Window {
             Action::Redo => self.step_back(Review::redo, "nothing to redo"),
             Action::Open => self.dialogs.ask_open(),
             Action::Help => self.dialogs.help = !self.dialogs.help,
+            Action::RejectAs(reason) => self.decide_selected(Decision::Reject { reason: Some(reason) }),
+            Action::Unsure => self.decide_selected(Decision::Unsure),
+            Action::Note => self.edit(Field::Note),
+            Action::MarkAll => self.mark_all(),
+            Action::OnlyOne => self.only_one(),
+            Action::Confirm => self.confirm(),
             Action::Export
             | Action::Palette
             | Action::ScaleUp
@@ -159,6 +178,7 @@ impl Window {
             self.tell(Level::Info, "decisions can be taken when the run is done".into());
             return false;
         };
+        self.fits_old |= decisions.iter().any(|d| is_about_shape(&d.1));
         if let Err(e) = review.decide_all(decisions) {
             self.tell(Level::Error, e.to_string());
             return false;
@@ -172,12 +192,17 @@ impl Window {
         self.model.arrange();
         self.model.forget_gone();
         self.model.mask_stamp += 1;
+        if let Some(mut versus) = self.model.versus.take() {
+            versus.refresh(self.model.items());
+            self.model.versus = Some(versus);
+        }
     }
 
     pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<Vec<u32>>, ReviewError>, nothing: &str) {
         let Some(review) = &mut self.model.review else { return };
         match step(review) {
             Ok(Some(ids)) => {
+                self.fits_old = true;
                 self.reviewed();
                 self.model.mark(ids.into_iter().collect());
             }
@@ -222,6 +247,12 @@ impl Window {
             to = Orbit { target: b.center, distance, ..seen };
         }
         to
+    }
+
+    fn fly_to_box(&mut self, ctx: &Context, place: &OrientedBox) {
+        let from = self.model.view.orbit.unwrap_or_default();
+        self.fly(ctx, from.framing(place.center, place.size.norm() * 0.5));
+        self.camera_moved = true;
     }
 
     pub(super) fn fly(&mut self, ctx: &Context, to: Orbit) {

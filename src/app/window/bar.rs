@@ -21,6 +21,7 @@ impl Window {
                     item(ui, "Redo", Action::Redo, out);
                     ui.separator();
                     item(ui, "Reviewer...", Action::Reviewer, out);
+                    self.second_menu(ui, out);
                 });
                 ui.menu_button("View", |ui| self.view_menu(ui, out));
                 item(ui, "Help", Action::Help, out);
@@ -35,6 +36,18 @@ impl Window {
                 self.summary(ui);
             });
         });
+    }
+
+    /// Two reviewers, who do not see each other's decisions.
+    fn second_menu(&self, ui: &mut Ui, out: &mut Vec<Command>) {
+        let mut second = self.model.second;
+        let hint =
+            "Review with a log of your own that starts empty, beside the first. Compare the two in the panel Compare.";
+        let can = self.model.review.is_some();
+        if ui.add_enabled(can, egui::Checkbox::new(&mut second, "Second opinion")).on_hover_text(hint).changed() {
+            out.push(Command::SecondOpinion(second));
+            ui.close();
+        }
     }
 
     fn file_menu(&self, ui: &mut Ui, out: &mut Vec<Command>) {

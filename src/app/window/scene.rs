@@ -69,7 +69,9 @@ impl Window {
         self.keep_tally();
         let shown = self.model.view.shown;
         let mask_stamp = self.model.mask_stamp + 1;
-        self.model = Model { mask_stamp, ..Model::default() };
+        let list_stamp = self.model.list_stamp + 1;
+        let filters = std::mem::take(&mut self.model.filters);
+        self.model = Model { mask_stamp, list_stamp, filters, ..Model::default() };
         self.model.view.shown = shown;
         self.photos.clear();
         (self.camera_moved, self.flight, self.saved.0) = (false, None, None);

@@ -451,6 +451,8 @@ impl Window {
         entries.push(entry("Panels as they were at first".into(), String::new(), Command::ResetLayout));
         entries.push(entry("Open the file of keys".into(), String::new(), Command::Shell(Shell::OpenKeys)));
         entries.push(entry("Read the file of keys again".into(), String::new(), Command::Shell(Shell::ReadKeys)));
+        let filters = self.model.filters.saved.iter();
+        entries.extend(filters.map(|(n, f)| entry(format!("Filter: {n}"), String::new(), Command::Filter(f.clone()))));
         let there = self.shell.recent.iter().filter(|r| r.1);
         entries.extend(
             there.map(|(p, _)| entry(format!("Open {}", p.display()), String::new(), Command::Open(p.clone()))),

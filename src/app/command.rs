@@ -6,6 +6,7 @@ use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
 use super::overlay::PhotoView;
+use super::shell::Shell;
 use super::shortcuts::Action;
 use super::versus::Against;
 use super::view_state::Shown;
@@ -127,6 +128,8 @@ pub(super) enum Command {
         /// Where to.
         out: PathBuf,
     },
+    /// Something about the window itself.
+    Shell(Shell),
     /// Another set of saved filters.
     SetFilters(Filters),
 }

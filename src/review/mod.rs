@@ -20,6 +20,7 @@ mod rescale;
 #[cfg(test)]
 mod tests;
 pub mod vocabulary;
+pub mod worklist;
 
 use crate::scene::{Instance, OrientedBox};
 pub use decision::{Decision, DrawnMask, HalfSpace, MaskPart, Reason, Reviewed, Verdict};

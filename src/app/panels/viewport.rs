@@ -44,6 +44,8 @@ pub(in crate::app) struct ViewportPanel {
     last_click: Option<Pos2>,
     tape: measure::Tape,
     band: Band,
+    rect: Rect,
+    bare: bool,
 }
 
 impl ViewportPanel {
@@ -51,7 +53,16 @@ impl ViewportPanel {
         let (wake, again) = (ctx.clone(), ctx.clone());
         let screen = move || Arc::new(Screen::new(move || again.request_repaint()));
         let gl = with_gl.then(|| (Sorter::new(move || wake.request_repaint()), screen()));
-        Self { gl, asked: None, last: None, last_click: None, tape: measure::Tape::default(), band: Band::default() }
+        Self {
+            gl,
+            asked: None,
+            last: None,
+            last_click: None,
+            tape: measure::Tape::default(),
+            band: Band::default(),
+            rect: Rect::NOTHING,
+            bare: false,
+        }
     }
 
     /// What went wrong while drawing.
@@ -72,13 +83,39 @@ impl ViewportPanel {
         right && screen.is_sharp() && ready.drawn().unwrap_or(!screen.is_soft())
     }
 
-    pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+    /// Where the picture was in the last frame, points.
+    pub(in crate::app) fn rect(&self) -> Rect {
+        self.rect
+    }
+
+    /// Leaves the bars out, or not.
+    pub(in crate::app) fn without_bars(&mut self, bare: bool) {
+        self.bare = bare;
+    }
+
+    /// Whether the CPU draws the splats.
+    pub(in crate::app) fn is_soft(&self) -> bool {
+        self.gl.as_ref().is_none_or(|gl| gl.1.is_soft())
+    }
+
+    pub(in crate::app) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+        if !self.bare {
+            self.bars(ui, model, out);
+        }
+        self.picture(ui, model, out);
+    }
+
+    fn bars(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 3)).show(ui, |ui| {
             toolbar(ui, model, out);
             trim::bar(ui, model, out);
             self.tape.bar(ui, model, out);
         });
+    }
+
+    fn picture(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         let rect = ui.available_rect_before_wrap();
+        self.rect = rect;
         if rect.width() < 8.0 || rect.height() < 8.0 {
             return;
         }

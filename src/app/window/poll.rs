@@ -188,8 +188,6 @@ impl Window {
                         None => self.log.add(Level::Info, "nothing was chosen".into()),
                     }
                 }
-                Answer::Exported(Ok(text)) => self.tell(Level::Info, text),
-                Answer::Exported(Err(text)) => self.tell(Level::Error, text),
                 Answer::ChosenVersus(path) => {
                     self.asking = false;
                     if let Some(path) = path {

@@ -8,6 +8,7 @@ mod command;
 mod compare;
 mod display;
 mod export;
+mod gizmo;
 mod gl;
 mod health;
 mod load;

@@ -3,6 +3,7 @@
 //! State = `instances.json` + `review.jsonl` replayed. The pipeline's results are never changed, and the log only
 //! grows: undo and redo are lines of it like any other.
 
+pub mod edit;
 mod log;
 pub mod queue;
 mod rescale;

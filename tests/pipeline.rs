@@ -557,7 +557,7 @@ fn what_was_decided_is_what_is_exported() {
         assert!(!review.is_read_only(), "{:?}", review.notices());
         review.decide(found[0].id, Decision::Relabel { text: "reading lamp".into() }).unwrap();
         review.decide(found[0].id, Decision::Accept).unwrap();
-        review.decide(found[1].id, Decision::Reject).unwrap();
+        review.decide(found[1].id, Decision::REJECT).unwrap();
         review.decide(found[2].id, Decision::Recaption { text: "Ein Stuhl für Gäste".into() }).unwrap();
         review.decide(found[2].id, Decision::Accept).unwrap();
         review.decide(found[3].id, Decision::Accept).unwrap();

@@ -11,6 +11,7 @@ use crate::export::{Format, Include};
 use crate::review::Decision;
 use eframe::egui::ThemePreference;
 use nalgebra::{Point3, Vector3};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A wish of the user.
@@ -38,6 +39,14 @@ pub(super) enum Command {
     LookAtPhoto(PhotoView),
     /// Decide about an instance.
     Decide(u32, Decision),
+    /// Decide about several at once: one step of undo.
+    DecideAll(Vec<(u32, Decision)>),
+    /// Select exactly these instances.
+    Mark(BTreeSet<u32>),
+    /// Add an instance to the selected ones, or take it out of them.
+    Toggle(u32),
+    /// The instance under the pointer, or none.
+    Hover(Option<u32>),
     /// Filter the list.
     Filter(String),
     /// Sort the list.

@@ -7,11 +7,12 @@ use super::orbit::{self, Orbit};
 use super::order;
 use super::photos::{Photo, Pixels};
 use super::view_state::SceneView;
-use crate::review::{Review, Reviewed, Verdict};
-use crate::scene::folder::SceneMeta;
+use crate::review::masks::{self, Surface};
+use crate::review::{Counts, Review, Reviewed, Verdict};
+use crate::scene::folder::{SceneFolder, SceneMeta};
 use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, Sparse, Training};
 use nalgebra::{Point3, Vector3};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,10 +54,16 @@ pub(super) struct Model {
     pub training: Option<Arc<Training>>,
     /// Masks by photo; shorter than `photos` while not known.
     pub masks: Arc<Vec<FrameMasks>>,
+    /// Masks of the selected photo as reviewed, where a review has changed masks; the photo, and `mask_stamp` then.
+    pub reviewed_masks: Option<((usize, u64), FrameMasks)>,
     /// The review; none before instances are on disk.
     pub review: Option<Review>,
     /// Instances of a run that goes on: to look at.
     pub running: BTreeMap<u32, Reviewed>,
+    /// All selected instances; holds the one of `view.instance`, and is empty where that is none.
+    pub marked: BTreeSet<u32>,
+    /// The instance under the pointer, in whatever view.
+    pub hovered: Option<u32>,
     /// How one looks at it.
     pub view: SceneView,
     /// Ids in the order of the list.
@@ -106,9 +113,31 @@ impl Model {
         self.sparse.cameras.get(photo)?.as_ref()
     }
 
-    /// Masks of a photo.
+    /// Masks of a photo; of the selected one as reviewed, of others as they were found.
     pub(super) fn masks_of(&self, photo: usize) -> Option<&FrameMasks> {
-        self.masks.get(photo).filter(|m| m.width > 0)
+        match &self.reviewed_masks {
+            Some((at, masks)) if at.0 == photo => Some(masks),
+            _ => self.masks.get(photo).filter(|m| m.width > 0),
+        }
+    }
+
+    /// Brings the masks of the selected photo up to date with the review.
+    pub(super) fn review_masks(&mut self) {
+        let (Some(photo), true) = (self.photo(), masks::any_changed(self.items().values())) else {
+            self.reviewed_masks = None;
+            return;
+        };
+        let at = (photo, self.mask_stamp);
+        if self.reviewed_masks.as_ref().is_some_and(|m| m.0 == at) {
+            return;
+        }
+        let Some(found) = self.masks.get(photo).filter(|m| m.width > 0) else { return };
+        let stem = &self.photos[photo].stem;
+        let surface = || {
+            let depth = SceneFolder::open(self.root.as_deref()?).ok()?.read_depth(stem).ok()?;
+            Some(Surface { camera: *self.camera(photo)?, depth })
+        };
+        self.reviewed_masks = Some((at, masks::of_photo(found, stem, self.items().values(), surface)));
     }
 
     /// Indices of the photos that show an instance, ascending.
@@ -125,9 +154,9 @@ impl Model {
             || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
     }
 
-    /// Accepted, rejected, unreviewed.
-    pub(super) fn counts(&self) -> [usize; 3] {
-        self.review.as_ref().map_or([0, 0, self.running.len()], Review::counts)
+    /// Number of instances of each verdict.
+    pub(super) fn counts(&self) -> Counts {
+        Counts::of(self.items().values())
     }
 
     /// Sorts and filters the list anew.
@@ -137,6 +166,7 @@ impl Model {
 
     /// Selects an instance; the photo changes to its best view where it is not to be seen in the current one.
     pub(super) fn select(&mut self, id: Option<u32>) {
+        self.marked = id.into_iter().collect();
         if self.view.instance == id {
             return;
         }
@@ -147,6 +177,34 @@ impl Model {
         if self.photo().is_none_or(|p| !seen.contains(&p)) {
             self.show_best_view();
         }
+    }
+
+    /// Selects several: the selected one stays where it is among them, else the first of them in the list is.
+    pub(super) fn mark(&mut self, ids: BTreeSet<u32>) {
+        let ids: BTreeSet<u32> = ids.into_iter().filter(|id| self.items().contains_key(id)).collect();
+        let lead = self.view.instance.filter(|id| ids.contains(id));
+        let lead = lead.or_else(|| self.order.iter().copied().find(|id| ids.contains(id)));
+        self.select(lead.or_else(|| ids.first().copied()));
+        self.marked = ids;
+        self.mask_stamp += 1;
+    }
+
+    /// Adds an instance to the selected ones, or takes it out of them.
+    pub(super) fn toggle(&mut self, id: u32) {
+        let mut ids = self.marked.clone();
+        if !ids.remove(&id) {
+            ids.insert(id);
+        }
+        self.mark(ids);
+    }
+
+    /// After a decision: forgets the selection of what is not there any more.
+    pub(super) fn forget_gone(&mut self) {
+        let there: BTreeSet<u32> = self.marked.iter().copied().filter(|id| self.items().contains_key(id)).collect();
+        if there != self.marked {
+            self.mark(there);
+        }
+        self.hovered = self.hovered.filter(|id| self.items().contains_key(id));
     }
 
     /// Shows the photo that shows the selected instance best.
@@ -250,7 +308,7 @@ impl Model {
 
     /// Takes in the instances of a run that goes on.
     pub(super) fn set_running(&mut self, instances: &[Instance]) {
-        let item = |i: &Instance| (i.id, Reviewed { instance: i.clone(), verdict: Verdict::Unreviewed });
+        let item = |i: &Instance| (i.id, Reviewed::new(i.clone()));
         self.running = instances.iter().map(item).collect();
         self.arrange();
     }

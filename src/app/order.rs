@@ -31,6 +31,7 @@ pub(super) fn state_word(item: &Reviewed) -> &'static str {
     match (item.verdict, item.instance.state) {
         (Verdict::Accepted, _) => "accepted",
         (Verdict::Rejected, _) => "rejected",
+        (Verdict::Unsure, _) => "unsure",
         (_, InstanceState::Kept) => "kept",
         (_, InstanceState::Verify) => "verify",
         (_, InstanceState::Dropped) => "dropped",
@@ -73,7 +74,7 @@ mod tests {
                 best_view: String::new(),
                 evidence: serde_json::Value::Null,
             };
-            (id, Reviewed { instance, verdict: Verdict::Unreviewed })
+            (id, Reviewed::new(instance))
         };
         [item(1, "chair", 0.9), item(2, "table", 0.4), item(3, "chair", 0.2)].into()
     }

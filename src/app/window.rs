@@ -157,6 +157,7 @@ impl eframe::App for Window {
             self.tell(Level::Error, error);
         }
         self.advance_flight(ctx);
+        self.model.review_masks();
         if self.title != self.model.name {
             self.title.clone_from(&self.model.name);
             ctx.send_viewport_cmd(ViewportCommand::Title(format!("{} - Holoscope", self.title)));

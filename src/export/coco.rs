@@ -1,8 +1,9 @@
 //! COCO instance annotations (<https://cocodataset.org/#format-data>).
 
 use crate::review::Reviewed;
-use crate::scene::Rle;
-use crate::scene::folder::{FolderError, SceneFolder};
+use crate::review::masks::{self, Surface};
+use crate::scene::folder::{FolderError, SceneFolder, is_model};
+use crate::scene::{Mask2d, Rle};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -64,22 +65,30 @@ impl Coco {
         let labels: BTreeSet<&str> = taken.values().map(|r| r.instance.label.as_str()).collect();
         let category: BTreeMap<&str, usize> = labels.into_iter().zip(1..).collect();
         let (mut images, mut annotations) = (Vec::new(), Vec::new());
-        for name in &meta.images {
+        let cut = masks::any_changed(taken.values().copied()) && is_model(&scene.root().join("sparse/0"));
+        let cameras = if cut { scene.read_sparse(&meta.images)?.cameras } else { Vec::new() };
+        for (index, name) in meta.images.iter().enumerate() {
             let stem = Path::new(name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             let path = scene.masks_path(&stem);
             if !path.is_file() {
                 continue;
             }
-            let masks = scene.read_masks(&stem)?;
-            let (width, height) = (masks.width, masks.height);
+            let found = scene.read_masks(&stem)?;
+            let (width, height) = (found.width, found.height);
+            let wrong = |m: &&Mask2d| (m.segmentation.width, m.segmentation.height) != (width, height);
+            if let Some(mask) = found.masks.iter().filter(|m| taken.contains_key(&m.instance_id)).find(wrong) {
+                let reason = format!("a mask of instance {} is not {width} x {height}", mask.instance_id);
+                return Err(FolderError::Malformed { path, reason });
+            }
+            let surface = || {
+                let camera = cameras.get(index)?.as_ref().copied()?;
+                Some(Surface { camera, depth: scene.read_depth(&stem).ok()? })
+            };
+            let masks = masks::of_photo(&found, &stem, taken.values().copied(), surface);
             let image_id = images.len() + 1;
             images.push(Image { id: image_id, file_name: name.clone(), width, height });
             for mask in masks.masks {
                 let (Some(item), segmentation) = (taken.get(&mask.instance_id), mask.segmentation) else { continue };
-                if (segmentation.width, segmentation.height) != (width, height) {
-                    let reason = format!("a mask of instance {} is not {width} x {height}", mask.instance_id);
-                    return Err(FolderError::Malformed { path, reason });
-                }
                 let Some([x0, y0, x1, y1]) = segmentation.bounds() else { continue };
                 annotations.push(Annotation {
                     id: annotations.len() + 1,

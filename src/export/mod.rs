@@ -4,7 +4,7 @@ mod coco;
 #[cfg(test)]
 mod tests;
 
-use crate::review::{Review, ReviewError, Reviewed, Verdict};
+use crate::review::{Reason, Review, ReviewError, Reviewed, Verdict};
 use crate::scene::folder::{FolderError, SceneFolder, is_model, write_atomic};
 use crate::scene::{Camera, Instance, InstanceState};
 use crate::splat::{self, SplatFileError, SplatFormat};
@@ -54,7 +54,7 @@ pub enum Include {
     /// Those that a reviewer accepted
     #[default]
     Accepted,
-    /// Those too that nobody has reviewed, unless the pipeline dropped them
+    /// Those too that nobody has reviewed, unless the pipeline dropped them; none that a reviewer was unsure of
     Unreviewed,
     /// Every one, rejected and dropped ones too
     All,
@@ -126,12 +126,23 @@ pub enum ExportError {
     IntoScene(PathBuf),
 }
 
-/// An instance of the exported `instances.json`: that of the scene, label and caption as decided, and the verdict.
+/// An instance of the exported `instances.json`: that of the scene, label, caption and box as decided, the verdict with
+/// its reason, and the reviewers' note.
 #[derive(Serialize)]
 struct Item<'a> {
     #[serde(flatten)]
     instance: &'a Instance,
     verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    note: &'a str,
+}
+
+impl<'a> Item<'a> {
+    fn of(r: &'a Reviewed) -> Self {
+        Self { instance: &r.instance, verdict: r.verdict, reason: r.reason, note: &r.note }
+    }
 }
 
 #[derive(Serialize)]
@@ -180,7 +191,7 @@ fn write(
             write_json(&mut done, out.join("coco.json"), &file)?;
         }
         if wants(Format::Instances) {
-            let instances = taken.values().map(|r| Item { instance: &r.instance, verdict: r.verdict }).collect();
+            let instances = taken.values().map(|r| Item::of(r)).collect();
             let meta = scene.read_meta()?;
             let (units, scale_source) = (meta.units.as_str(), meta.scale_source.as_str());
             write_json(&mut done, out.join("instances.json"), &Items { version: 1, units, scale_source, instances })?;

@@ -59,7 +59,7 @@ fn items() -> BTreeMap<u32, Reviewed> {
             best_view: "b".into(),
             evidence: Value::Null,
         };
-        (id, Reviewed { instance, verdict })
+        (id, Reviewed { verdict, ..Reviewed::new(instance) })
     };
     BTreeMap::from([
         item(1, "vase", InstanceState::Dropped, Verdict::Accepted),

@@ -1,16 +1,17 @@
 //! `review.jsonl`: one JSON object a line, append-only, each line with its own checksum and synced before it counts.
 //!
 //! ```json
-//! {"seq":4,"time":"2026-01-31T09:30:00.125Z","reviewer":"ana","program":"holoscope 0.1.0","id":12,"action":"decide",
-//!  "decision":"recaption","text":"a red chair","before":{"caption":"a chair"},"after":{"caption":"a red chair"},
-//!  "box":{...},"sum":"0f5ac2e17b3d9846"}
+//! {"seq":4,"time":"2026-01-31T09:30:00.125Z","reviewer":"ana","program":"holoscope 0.1.0","action":"decide","id":12,
+//!  "before":{"caption":"a chair"},"after":{"caption":"a red chair"},"decision":"recaption","text":"a red chair",
+//!  "label":"chair","box":{...},"sum":"0f5ac2e17b3d9846"}
 //! ```
 //!
-//! `action` is `decide` (with `decision` accept, reject, recaption or relabel), or `undo` or `redo` with `of`, the `seq`
-//! of a decision, or `rescale` with `factor`, about no instance (`id` 0). `box` is the box that was judged. `sum` comes last: the first 16 hex digits of the BLAKE3 hash of the
-//! line without `,"sum":"..."` and line feed.
+//! `action` is `decide` (with `decision`, a [`Decision`]), `decide_all` with `changes`, a list of the same, `undo` or
+//! `redo` with `of`, the `seq` of a decision, or `rescale` with `factor`, about no instance. `label` and `box` are those
+//! of what was judged, as it was found or added. `sum` comes last: the first 16 hex digits of the BLAKE3 hash of the line
+//! without `,"sum":"..."` and line feed.
 
-use super::{Decision, ReviewError, Verdict};
+use super::{Decision, Reason, ReviewError, Reviewed, Verdict, is_finite};
 use crate::scene::OrientedBox;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -19,17 +20,23 @@ use std::path::{Path, PathBuf};
 
 /// What a line says was done. Undo and redo name the decision by its sequence number: the log is never rewritten.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "lowercase")]
+#[serde(tag = "action", rename_all = "snake_case")]
 pub(super) enum Action {
-    Decide {
-        #[serde(flatten)]
-        decision: Decision,
+    Decide(Change),
+    /// Several decisions that are one: all of them stand, or none.
+    DecideAll {
+        changes: Vec<Change>,
     },
     Undo {
         of: u64,
+        /// For the reader of the log; replaying does not use it.
+        #[serde(default)]
+        changes: Vec<Effect>,
     },
     Redo {
         of: u64,
+        #[serde(default)]
+        changes: Vec<Effect>,
     },
     /// The scene was brought to another scale: the boxes of the lines before are `factor` times as large now.
     Rescale {
@@ -37,15 +44,67 @@ pub(super) enum Action {
     },
 }
 
-/// The field that a line changes: one of these, for the reader of the log; replaying does not use it.
+/// A decision about one instance, with what it changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Change {
+    #[serde(flatten)]
+    pub(super) effect: Effect,
+    #[serde(flatten)]
+    pub(super) decision: Decision,
+    /// The label of what was judged: tells what it was where it is gone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) label: String,
+    /// The box of what was judged, as the pipeline found it or as it was added: tells the instance from another that
+    /// got its id in a later run.
+    #[serde(rename = "box", default, skip_serializing_if = "Option::is_none")]
+    pub(super) obb: Option<OrientedBox>,
+}
+
+/// What a line changed of an instance: for the reader of the log, replaying does not use it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Effect {
+    pub(super) id: u32,
+    pub(super) before: Values,
+    pub(super) after: Values,
+}
+
+/// The fields that a line changes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Values {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) verdict: Option<Verdict>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) label: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) caption: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<String>,
+    #[serde(rename = "box", default, skip_serializing_if = "Option::is_none")]
+    pub(super) obb: Option<OrientedBox>,
+    /// Whether it is in the scene.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) present: Option<bool>,
+}
+
+impl Values {
+    /// The fields that a decision changes, of an instance as it is; `None` is one that is not in the scene.
+    pub(super) fn touched(decision: &Decision, item: Option<&Reviewed>) -> Self {
+        let none = Self::default();
+        let text = |of: fn(&Reviewed) -> &String| item.map(|r| of(r).clone());
+        match decision {
+            Decision::Accept | Decision::Reject { .. } | Decision::Unsure => {
+                Self { verdict: item.map(|r| r.verdict), reason: item.and_then(|r| r.reason), ..none }
+            }
+            Decision::Recaption { .. } => Self { caption: text(|r| &r.instance.caption), ..none },
+            Decision::Relabel { .. } => Self { label: text(|r| &r.instance.label), ..none },
+            Decision::Note { .. } => Self { note: text(|r| &r.note), ..none },
+            Decision::Rebox { .. } => Self { obb: item.map(|r| r.instance.obb).filter(is_finite), ..none },
+            Decision::Keep { .. } | Decision::TakeIn { .. } => none,
+            Decision::Add { .. } | Decision::Delete => Self { present: Some(item.is_some()), ..none },
+        }
+    }
 }
 
 /// A line, without its checksum.
@@ -58,15 +117,8 @@ pub(super) struct Record {
     pub(super) reviewer: String,
     /// Program and version.
     pub(super) program: String,
-    /// Instance.
-    pub(super) id: u32,
     #[serde(flatten)]
     pub(super) action: Action,
-    pub(super) before: Values,
-    pub(super) after: Values,
-    /// The box that was judged: tells the instance from another that got its id in a later run.
-    #[serde(rename = "box", default, skip_serializing_if = "Option::is_none")]
-    pub(super) obb: Option<OrientedBox>,
 }
 
 /// Between the fields of a line and its checksum.
@@ -302,11 +354,16 @@ mod tests {
             time: "2026-01-01T00:00:00Z".into(),
             reviewer: "an \"odd\" ,\"sum\":\" name\n".into(),
             program: "holoscope".into(),
-            id: 7,
-            action: Action::Decide { decision: Decision::Recaption { text: "grün\u{2028}".into() } },
-            before: Values::default(),
-            after: Values { caption: Some("grün\u{2028}".into()), ..Values::default() },
-            obb: Some(OrientedBox::upright([0.1, 0.2, 0.3].into(), [1.0, 2.0, 1e-7].into(), 0.7)),
+            action: Action::Decide(Change {
+                effect: Effect {
+                    id: 7,
+                    before: Values::default(),
+                    after: Values { caption: Some("grün\u{2028}".into()), ..Values::default() },
+                },
+                decision: Decision::Recaption { text: "grün\u{2028}".into() },
+                label: "chair".into(),
+                obb: Some(OrientedBox::upright([0.1, 0.2, 0.3].into(), [1.0, 2.0, 1e-7].into(), 0.7)),
+            }),
         }
     }
 

@@ -3,62 +3,25 @@
 //! State = `instances.json` + `review.jsonl` replayed. The pipeline's results are never changed, and the log only
 //! grows: undo and redo are lines of it like any other.
 
+mod decision;
 pub mod edit;
+mod history;
 mod log;
+pub mod masks;
 pub mod queue;
 mod rescale;
 #[cfg(test)]
 mod tests;
 
 use crate::scene::{Instance, OrientedBox};
+pub use decision::{Decision, DrawnMask, HalfSpace, MaskPart, Reason, Reviewed, Verdict};
+pub use history::{Event, Lost};
 pub use rescale::{RescaledLog, rescaled_log};
 
-use log::{Action, Contents, Damage, Lock, Log, Record, Values};
-use serde::{Deserialize, Serialize};
+use history::History;
+use log::{Action, Change, Contents, Damage, Effect, Lock, Log, Record, Values};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// What a reviewer thinks of an instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Nobody has said anything.
-    #[default]
-    Unreviewed,
-    /// Good.
-    Accepted,
-    /// Not good.
-    Rejected,
-}
-
-/// One decision about one instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "lowercase")]
-pub enum Decision {
-    /// Accept it.
-    Accept,
-    /// Reject it.
-    Reject,
-    /// Give it another caption.
-    Recaption {
-        /// The new caption.
-        text: String,
-    },
-    /// Give it another label.
-    Relabel {
-        /// The new label.
-        text: String,
-    },
-}
-
-/// An instance as reviewed: the pipeline's, with the decisions applied to `label` and `caption`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reviewed {
-    /// The instance, label and caption as decided.
-    pub instance: Instance,
-    /// Accepted, rejected, or neither.
-    pub verdict: Verdict,
-}
 
 /// What can go wrong with a review.
 #[derive(Debug, thiserror::Error)]
@@ -92,10 +55,52 @@ pub enum ReviewError {
     /// No such instance.
     #[error("there is no instance {0}")]
     NoSuchInstance(u32),
+    /// An instance is added under an id that another has.
+    #[error("there is an instance {0} already")]
+    Taken(u32),
+    /// A box or a plane with a number that is none.
+    #[error("the new box of instance {0} is not made of finite numbers")]
+    NotFinite(u32),
 }
 
-/// Two boxes of the same id that overlap by less (IoU) are two things: the pipeline ran again and counted anew.
-const SAME_THING: f64 = 0.25;
+/// How many instances there are of each verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Accepted.
+    pub accepted: usize,
+    /// Rejected.
+    pub rejected: usize,
+    /// Left as unsure.
+    pub unsure: usize,
+    /// Not looked at.
+    pub unreviewed: usize,
+}
+
+impl Counts {
+    /// Of some instances.
+    pub fn of<'a>(items: impl Iterator<Item = &'a Reviewed>) -> Self {
+        let mut counts = Self::default();
+        for item in items {
+            *match item.verdict {
+                Verdict::Accepted => &mut counts.accepted,
+                Verdict::Rejected => &mut counts.rejected,
+                Verdict::Unsure => &mut counts.unsure,
+                Verdict::Unreviewed => &mut counts.unreviewed,
+            } += 1;
+        }
+        counts
+    }
+
+    /// Those that somebody has looked at.
+    pub fn reviewed(&self) -> usize {
+        self.accepted + self.rejected + self.unsure
+    }
+
+    /// All of them.
+    pub fn all(&self) -> usize {
+        self.reviewed() + self.unreviewed
+    }
+}
 
 /// A scene under review. Each decision is appended to `review.jsonl` and synced before the call returns.
 #[derive(Debug)]
@@ -107,22 +112,7 @@ pub struct Review {
     /// As the pipeline left them.
     found: BTreeMap<u32, Instance>,
     items: BTreeMap<u32, Reviewed>,
-    /// Every decision, in the order of the log.
-    history: Vec<Step>,
-    /// Sequence numbers of decisions that can be done again, the next one last.
-    undone: Vec<u64>,
-}
-
-/// A decision of the log.
-#[derive(Debug)]
-struct Step {
-    seq: u64,
-    id: u32,
-    decision: Decision,
-    /// Not taken back.
-    active: bool,
-    /// About an instance that is there.
-    applies: bool,
+    history: History,
 }
 
 /// Whether decisions can be written, and if not, why.
@@ -140,7 +130,17 @@ impl Review {
     /// Takes the lock; where another process holds it the review is read-only, as it is where the log is damaged or
     /// cannot be written. Notices for the user are in [`Self::notices`].
     pub fn open(scene: &Path, instances: Vec<Instance>, reviewer: &str) -> Result<Self, ReviewError> {
-        let path = scene.join("review.jsonl");
+        Self::open_log(scene.join("review.jsonl"), instances, reviewer)
+    }
+
+    /// A second opinion: as [`Self::open`], of a log of its own that knows nothing of the first. It lies beside it, as
+    /// `review-NAME.jsonl`.
+    pub fn open_second(scene: &Path, instances: Vec<Instance>, reviewer: &str) -> Result<Self, ReviewError> {
+        let name: String = reviewer.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        Self::open_log(scene.join(format!("review-{name}.jsonl")), instances, reviewer)
+    }
+
+    fn open_log(path: PathBuf, instances: Vec<Instance>, reviewer: &str) -> Result<Self, ReviewError> {
         let lock = Lock::take(&path);
         // After the lock: what is read now, nobody else changes.
         let contents = Contents::read(&path)?;
@@ -182,14 +182,19 @@ impl Review {
 
     /// The reviewed state without taking the lock or writing anything: for export and other readers.
     pub fn read(scene: &Path, instances: Vec<Instance>) -> Result<Self, ReviewError> {
-        let path = scene.join("review.jsonl");
-        let contents = Contents::read(&path)?;
-        Ok(Self::replay(path, instances, "", &contents))
+        Self::read_log(&scene.join("review.jsonl"), instances)
+    }
+
+    /// As [`Self::read`], of any log: that of another reviewer over the same scene.
+    pub fn read_log(log: &Path, instances: Vec<Instance>) -> Result<Self, ReviewError> {
+        let contents = Contents::read(log)?;
+        Ok(Self::replay(log.to_path_buf(), instances, "", &contents))
     }
 
     /// Applies a log to what the pipeline found.
     fn replay(path: PathBuf, instances: Vec<Instance>, reviewer: &str, contents: &Contents) -> Self {
         let found: BTreeMap<u32, Instance> = instances.into_iter().map(|i| (i.id, i)).collect();
+        let history = History::new(&contents.records, &found);
         let mut review = Self {
             path,
             reviewer: reviewer.to_owned(),
@@ -197,19 +202,25 @@ impl Review {
             notices: Vec::new(),
             items: BTreeMap::new(),
             found,
-            history: Vec::new(),
-            undone: Vec::new(),
+            history,
         };
-        for (record, scale) in contents.records.iter().zip(rescale::scales(&contents.records)) {
-            review.take_in(record, scale);
+        let ids: Vec<u32> = review.found.keys().copied().chain(review.history.added()).collect();
+        review.items = ids.into_iter().filter_map(|id| Some((id, review.fold(id, usize::MAX)?))).collect();
+        let name = review.path.display();
+        let moved = review.history.moved;
+        if moved > 0 {
+            let (are, they) = if moved == 1 { ("decision was", "it") } else { ("decisions were", "they") };
+            review.notices.push(format!(
+                "{moved} {are} taken over from instances of an earlier run, by overlap of the boxes: {they} count for \
+                 the instances that are in the same place now."
+            ));
         }
-        review.items = review.found.keys().filter_map(|id| Some((*id, review.fold(*id)?))).collect();
-        let gone = review.history.iter().filter(|s| s.active && !s.applies).count();
+        let gone = review.history.lost.len();
         if gone > 0 {
             let (are, they) = if gone == 1 { ("decision is", "it is") } else { ("decisions are", "they are") };
             review.notices.push(format!(
-                "{gone} {are} about instances that instances.json does not have any more: {they} kept in {}, not applied.",
-                review.path.display()
+                "{gone} {are} about instances that instances.json does not have any more: {they} kept in {name}, not \
+                 applied."
             ));
         }
         if let Some(Damage { line, reason }) = &contents.damage {
@@ -222,44 +233,16 @@ impl Review {
         review
     }
 
-    /// Adds a line of the log to the history. The items are not touched. `scale` is how much larger the world has
-    /// become since the line was written.
-    fn take_in(&mut self, record: &Record, scale: f64) {
-        match &record.action {
-            Action::Decide { decision } => {
-                self.undone.clear();
-                let applies = self
-                    .found
-                    .get(&record.id)
-                    .is_some_and(|i| is_same(&i.obb, rescale::judged(record, scale).as_ref()));
-                let (seq, id, decision) = (record.seq, record.id, decision.clone());
-                self.history.push(Step { seq, id, decision, active: true, applies });
+    /// An instance with its active decisions applied in order, as it was before event number `until`; `None` where it is
+    /// not in the scene.
+    fn fold(&self, id: u32, until: usize) -> Option<Reviewed> {
+        let mut item = self.found.get(&id).cloned().map(Reviewed::new);
+        for (index, event) in self.history.about(id, until).filter(|(_, e)| e.active) {
+            for (_, decision) in event.changes.iter().filter(|c| c.0 == id) {
+                item = applied(id, item, decision, &|other| self.fold(other, index));
             }
-            Action::Undo { of } => {
-                self.set_active(*of, false);
-                self.undone.push(*of);
-            }
-            Action::Redo { of } => {
-                self.set_active(*of, true);
-                self.undone.retain(|seq| seq != of);
-            }
-            Action::Rescale { .. } => {}
         }
-    }
-
-    fn set_active(&mut self, seq: u64, active: bool) {
-        if let Ok(i) = self.history.binary_search_by_key(&seq, |s| s.seq) {
-            self.history[i].active = active;
-        }
-    }
-
-    /// An instance with its active decisions applied in order.
-    fn fold(&self, id: u32) -> Option<Reviewed> {
-        let mut item = Reviewed { instance: self.found.get(&id)?.clone(), verdict: Verdict::default() };
-        for step in self.history.iter().filter(|s| s.id == id && s.active && s.applies) {
-            item.apply(&step.decision);
-        }
-        Some(item)
+        item
     }
 
     /// What the user should be told: a torn line that was cut off, decisions about instances that are gone, read-only.
@@ -277,40 +260,139 @@ impl Review {
         &self.items
     }
 
-    /// Decides. Drops the redo tail.
-    pub fn decide(&mut self, id: u32, decision: Decision) -> Result<(), ReviewError> {
-        let mut item = self.items.get(&id).ok_or(ReviewError::NoSuchInstance(id))?.clone();
-        item.apply(&decision);
-        self.commit(Action::Decide { decision: decision.clone() }, &decision, item)
+    /// As the pipeline left it; `None` for what a reviewer added.
+    pub fn found(&self, id: u32) -> Option<&Instance> {
+        self.found.get(&id)
     }
 
-    /// Takes the last decision back, across restarts too; the id it was about, or `None` when there is nothing to undo.
-    pub fn undo(&mut self) -> Result<Option<u32>, ReviewError> {
-        let last = self.undoable().map(|s| (s.seq, s.id, s.decision.clone()));
+    /// Everything that was decided, oldest first.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.history.events.iter()
+    }
+
+    /// What was decided about an instance, oldest first.
+    pub fn history(&self, id: u32) -> Vec<&Event> {
+        self.history.about(id, usize::MAX).map(|(_, e)| e).collect()
+    }
+
+    /// What was decided about instances that are not there any more.
+    pub fn lost(&self) -> &[Lost] {
+        &self.history.lost
+    }
+
+    /// Who decides.
+    pub fn reviewer(&self) -> &str {
+        &self.reviewer
+    }
+
+    /// From now on somebody else decides.
+    pub fn set_reviewer(&mut self, name: &str) {
+        name.clone_into(&mut self.reviewer);
+    }
+
+    /// The log.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An id for an instance to add.
+    pub fn free_id(&self) -> u32 {
+        self.history.free_id()
+    }
+
+    /// Decides. Drops the redo tail.
+    pub fn decide(&mut self, id: u32, decision: Decision) -> Result<(), ReviewError> {
+        self.decide_all(vec![(id, decision)])
+    }
+
+    /// Decides several things at once: one line of the log, one step of undo, all of it or nothing. [`Decision::TakeIn`]
+    /// takes the others as they are before all of it. Nothing to decide is nothing done.
+    pub fn decide_all(&mut self, decisions: Vec<(u32, Decision)>) -> Result<(), ReviewError> {
+        let mut new: BTreeMap<u32, Option<Reviewed>> = BTreeMap::new();
+        let mut changes = Vec::with_capacity(decisions.len());
+        for (id, decision) in &decisions {
+            let item = new.remove(id).unwrap_or_else(|| self.items.get(id).cloned());
+            match (decision, &item) {
+                (Decision::Add { .. }, Some(_)) => return Err(ReviewError::Taken(*id)),
+                (Decision::Add { instance, .. }, None) if !is_finite(&instance.obb) => {
+                    return Err(ReviewError::NotFinite(*id));
+                }
+                (Decision::Rebox { to }, Some(_)) if !is_finite(to) => return Err(ReviewError::NotFinite(*id)),
+                (Decision::Add { .. }, None) | (_, Some(_)) => {}
+                (_, None) => return Err(ReviewError::NoSuchInstance(*id)),
+            }
+            let (label, before) = (self.judged_label(*id, decision), Values::touched(decision, item.as_ref()));
+            let item = applied(*id, item, decision, &|other| self.items.get(&other).cloned());
+            let effect = Effect { id: *id, before, after: Values::touched(decision, item.as_ref()) };
+            changes.push(Change { effect, decision: decision.clone(), label, obb: self.judged_box(*id, decision) });
+            new.insert(*id, item);
+        }
+        let action = match changes.len() {
+            0 => return Ok(()),
+            1 => Action::Decide(changes.remove(0)),
+            _ => Action::DecideAll { changes },
+        };
+        self.commit(action, decisions, new)
+    }
+
+    /// The box that tells what is judged: as it was found or added.
+    fn judged_box(&self, id: u32, decision: &Decision) -> Option<OrientedBox> {
+        let found = || self.found.get(&id).map(|i| i.obb).or_else(|| self.history.added_box(id));
+        match decision {
+            Decision::Add { instance, .. } => Some(instance.obb),
+            _ => found().filter(is_finite),
+        }
+    }
+
+    fn judged_label(&self, id: u32, decision: &Decision) -> String {
+        match decision {
+            Decision::Add { instance, .. } => instance.label.clone(),
+            _ => self.items.get(&id).map(|i| i.instance.label.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Takes the last decision back, across restarts too; the ids it was about, or `None` when there is nothing to undo.
+    pub fn undo(&mut self) -> Result<Option<Vec<u32>>, ReviewError> {
+        let last = self.history.undoable().cloned();
         self.turn(last, false)
     }
 
     /// Does the last undone decision again.
-    pub fn redo(&mut self) -> Result<Option<u32>, ReviewError> {
-        let last = self.redoable().map(|s| (s.seq, s.id, s.decision.clone()));
+    pub fn redo(&mut self) -> Result<Option<Vec<u32>>, ReviewError> {
+        let last = self.history.redoable().cloned();
         self.turn(last, true)
     }
 
     /// Takes a decision back, or does it again.
-    fn turn(&mut self, step: Option<(u64, u32, Decision)>, active: bool) -> Result<Option<u32>, ReviewError> {
-        let Some((of, id, decision)) = step else { return Ok(None) };
-        self.set_active(of, active);
-        let item = self.fold(id).ok_or(ReviewError::NoSuchInstance(id));
-        self.set_active(of, !active);
-        let action = if active { Action::Redo { of } } else { Action::Undo { of } };
-        self.commit(action, &decision, item?)?;
-        Ok(Some(id))
+    fn turn(&mut self, event: Option<Event>, active: bool) -> Result<Option<Vec<u32>>, ReviewError> {
+        let Some(Event { seq: of, changes, .. }) = event else { return Ok(None) };
+        let mut ids: Vec<u32> = changes.iter().map(|c| c.0).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        self.history.set_active(of, active);
+        let new: BTreeMap<u32, Option<Reviewed>> = ids.iter().map(|id| (*id, self.fold(*id, usize::MAX))).collect();
+        self.history.set_active(of, !active);
+        let effect = |(id, decision): &(u32, Decision)| Effect {
+            id: *id,
+            before: Values::touched(decision, self.items.get(id)),
+            after: Values::touched(decision, new.get(id).and_then(Option::as_ref)),
+        };
+        let effects = changes.iter().map(effect).collect();
+        let action = match active {
+            true => Action::Redo { of, changes: effects },
+            false => Action::Undo { of, changes: effects },
+        };
+        self.commit(action, Vec::new(), new)?;
+        Ok(Some(ids))
     }
 
-    /// Writes a line and, once it is safe on disk, makes `item` the state of its instance.
-    fn commit(&mut self, action: Action, decision: &Decision, item: Reviewed) -> Result<(), ReviewError> {
-        let id = item.instance.id;
-        let before = self.items.get(&id).ok_or(ReviewError::NoSuchInstance(id))?.touched_by(decision);
+    /// Writes a line and, once it is safe on disk, makes `new` the state of its instances.
+    fn commit(
+        &mut self,
+        action: Action,
+        decisions: Vec<(u32, Decision)>,
+        new: BTreeMap<u32, Option<Reviewed>>,
+    ) -> Result<(), ReviewError> {
         let log = match &mut self.access {
             Access::Writer(log) => log,
             refused => return Err(refused.error(&self.path)),
@@ -320,55 +402,43 @@ impl Review {
             time: now(),
             reviewer: self.reviewer.clone(),
             program: concat!("holoscope ", env!("CARGO_PKG_VERSION")).to_owned(),
-            id,
             action,
-            before,
-            after: item.touched_by(decision),
-            obb: Some(item.instance.obb).filter(is_finite),
         };
         log.append(&record)?;
-        self.take_in(&record, 1.0);
-        self.items.insert(id, item);
+        self.history.take_in(&record, decisions);
+        for (id, item) in new {
+            match item {
+                Some(item) => self.items.insert(id, item),
+                None => self.items.remove(&id),
+            };
+        }
         Ok(())
-    }
-
-    fn undoable(&self) -> Option<&Step> {
-        self.history.iter().rev().find(|s| s.active && s.applies)
-    }
-
-    fn redoable(&self) -> Option<&Step> {
-        let step = |seq: &u64| self.history.binary_search_by_key(seq, |s| s.seq).ok().map(|i| &self.history[i]);
-        self.undone.iter().rev().filter_map(step).find(|s| s.applies)
     }
 
     /// Whether there is something to undo, and to redo.
     pub fn can_undo_redo(&self) -> (bool, bool) {
-        (self.undoable().is_some(), self.redoable().is_some())
+        (self.history.undoable().is_some(), self.history.redoable().is_some())
     }
 
-    /// Number of instances accepted, rejected, unreviewed.
-    pub fn counts(&self) -> [usize; 3] {
-        [Verdict::Accepted, Verdict::Rejected, Verdict::Unreviewed]
-            .map(|v| self.items.values().filter(|r| r.verdict == v).count())
+    /// Number of instances of each verdict.
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.items.values())
     }
 }
 
-impl Reviewed {
-    fn apply(&mut self, decision: &Decision) {
-        match decision {
-            Decision::Accept => self.verdict = Verdict::Accepted,
-            Decision::Reject => self.verdict = Verdict::Rejected,
-            Decision::Recaption { text } => self.instance.caption.clone_from(text),
-            Decision::Relabel { text } => self.instance.label.clone_from(text),
-        }
-    }
-
-    /// The field that a decision changes.
-    fn touched_by(&self, decision: &Decision) -> Values {
-        match decision {
-            Decision::Accept | Decision::Reject => Values { verdict: Some(self.verdict), ..Values::default() },
-            Decision::Recaption { .. } => Values { caption: Some(self.instance.caption.clone()), ..Values::default() },
-            Decision::Relabel { .. } => Values { label: Some(self.instance.label.clone()), ..Values::default() },
+/// An instance after a decision.
+fn applied(
+    id: u32,
+    item: Option<Reviewed>,
+    decision: &Decision,
+    before: &dyn Fn(u32) -> Option<Reviewed>,
+) -> Option<Reviewed> {
+    match (decision, item) {
+        (Decision::Add { instance, masks }, _) => Some(Reviewed::added(id, instance, masks)),
+        (Decision::Delete, _) | (_, None) => None,
+        (decision, Some(mut item)) => {
+            item.apply(decision, before);
+            Some(item)
         }
     }
 }
@@ -388,11 +458,6 @@ impl Access {
             }
         }
     }
-}
-
-/// Whether the box that was judged is still the box of that id.
-fn is_same(now: &OrientedBox, judged: Option<&OrientedBox>) -> bool {
-    judged.is_none_or(|judged| judged == now || judged.iou(now) >= SAME_THING)
 }
 
 fn is_finite(b: &OrientedBox) -> bool {

@@ -79,21 +79,13 @@ fn matches(item: &Reviewed, filter: &str) -> bool {
     let text = format!("{}\n{}", instance.label, instance.caption).to_lowercase();
     filter.split_whitespace().all(|word| {
         if let Some(state) = word.strip_prefix("is:") {
-            state == verdict_name(item.verdict) || state == state_name(instance.state)
+            state == item.verdict.name() || state == state_name(instance.state)
         } else if let Some(Ok(id)) = word.strip_prefix('#').map(str::parse::<u32>) {
             id == instance.id
         } else {
             text.contains(word)
         }
     })
-}
-
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Unreviewed => "unreviewed",
-        Verdict::Accepted => "accepted",
-        Verdict::Rejected => "rejected",
-    }
 }
 
 fn state_name(state: InstanceState) -> &'static str {
@@ -130,7 +122,7 @@ mod tests {
         let make = |(id, label, score, state, side, verdict): (u32, &str, f64, _, f64, _)| {
             let mut instance = Instance { label: label.into(), score, state, ..instance(id) };
             instance.obb.size.x = side;
-            (id, Reviewed { instance, verdict })
+            (id, Reviewed { verdict, ..Reviewed::new(instance) })
         };
         rows.into_iter().map(make).collect()
     }

@@ -1,6 +1,6 @@
 //! A log that stays true when the scene is brought to another scale: decisions remember the box that was judged.
 
-use super::log::{Action, Contents, Lock, Record, Values};
+use super::log::{Action, Contents, Lock, Record};
 use super::{ReviewError, now};
 use crate::scene::{OrientedBox, Similarity};
 use std::path::Path;
@@ -34,11 +34,7 @@ pub fn rescaled_log(scene: &Path, factor: f64, reviewer: &str) -> Result<Rescale
         time: now(),
         reviewer: reviewer.to_owned(),
         program: concat!("holoscope ", env!("CARGO_PKG_VERSION")).to_owned(),
-        id: 0,
         action: Action::Rescale { factor },
-        before: Values::default(),
-        after: Values::default(),
-        obb: None,
     };
     let mut bytes = std::fs::read(&path).map_err(io("read"))?;
     bytes.truncate(contents.whole as usize);
@@ -67,10 +63,10 @@ pub(super) fn scales(records: &[Record]) -> Vec<f64> {
     out
 }
 
-/// The box that was judged, in the world as it is now.
-pub(super) fn judged(record: &Record, scale: f64) -> Option<OrientedBox> {
+/// A box in a world that has become `scale` times as large.
+pub(super) fn scaled(b: &OrientedBox, scale: f64) -> OrientedBox {
     let world = Similarity { scale, ..Similarity::identity() };
-    record.obb.map(|b| if scale == 1.0 { b } else { b.transformed(&world) })
+    if scale == 1.0 { *b } else { b.transformed(&world) }
 }
 
 #[cfg(test)]
@@ -114,11 +110,11 @@ mod tests {
         // Without the two lines the box of the first decision would be another thing: IoU (2 / 3)^3 and a half away.
         let mut review = Review::open(dir.path(), scene(world), "ana").unwrap();
         assert!(review.notices().is_empty(), "{:?}", review.notices());
-        assert_eq!(review.counts(), [2, 0, 0]);
-        assert_eq!(review.undo().unwrap(), Some(2));
+        assert_eq!(review.counts().accepted, 2);
+        assert_eq!(review.undo().unwrap(), Some(vec![2]));
         assert_eq!(review.items()[&2].verdict, Verdict::Unreviewed);
         // In the old world the decisions are about other things.
         drop(review);
-        assert_eq!(Review::read(dir.path(), scene(0.3)).unwrap().counts(), [0, 0, 2]);
+        assert_eq!(Review::read(dir.path(), scene(0.3)).unwrap().counts().unreviewed, 2);
     }
 }

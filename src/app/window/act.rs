@@ -38,6 +38,10 @@ impl Window {
             }
             Command::LookAtPhoto(view) => self.model.view.photo_view = view,
             Command::Decide(id, decision) => self.decide(id, decision),
+            Command::DecideAll(decisions) => self.decide_all(decisions),
+            Command::Mark(ids) => self.model.mark(ids),
+            Command::Toggle(id) => self.model.toggle(id),
+            Command::Hover(id) => self.model.hovered = id,
             Command::Filter(filter) => {
                 self.model.view.filter = filter;
                 self.model.arrange();
@@ -69,7 +73,7 @@ impl Window {
         let shown = self.model.view.shown;
         match action {
             Action::Accept => selected.into_iter().for_each(|id| self.decide(id, Decision::Accept)),
-            Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::Reject)),
+            Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::REJECT)),
             Action::Recaption => self.edit(Field::Caption),
             Action::Relabel => self.edit(Field::Label),
             Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
@@ -119,35 +123,53 @@ impl Window {
 
     /// Decides, on disk before the next frame; after a verdict goes on to the next unreviewed.
     pub(super) fn decide(&mut self, id: u32, decision: Decision) {
-        let is_verdict = matches!(decision, Decision::Accept | Decision::Reject);
-        let Some(review) = &mut self.model.review else {
-            self.tell(Level::Info, "decisions can be taken when the run is done".into());
-            return;
-        };
-        if let Err(e) = review.decide(id, decision) {
-            self.tell(Level::Error, e.to_string());
-            return;
-        }
+        let goes_on = decision.is_verdict();
         // The order as it was when the user saw it.
         let next = queue::next_unreviewed(&self.model.order, self.model.items(), id);
-        self.model.arrange();
-        self.model.mask_stamp += 1;
-        if is_verdict {
-            match next {
-                Some(next) => self.model.select(Some(next)),
-                None if self.model.counts()[2] == 0 => self.tell(Level::Info, "all instances are reviewed".into()),
-                None => {}
+        if !self.record(vec![(id, decision)]) || !goes_on {
+            return;
+        }
+        match next.filter(|next| *next != id) {
+            Some(next) => self.model.select(Some(next)),
+            None if self.model.counts().unreviewed == 0 => {
+                self.tell(Level::Info, "all instances are reviewed".into());
             }
+            None => {}
         }
     }
 
-    pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<u32>, ReviewError>, nothing: &str) {
+    /// Decides about several at once; the selection stays.
+    pub(super) fn decide_all(&mut self, decisions: Vec<(u32, Decision)>) {
+        self.record(decisions);
+    }
+
+    /// Whether it was written.
+    fn record(&mut self, decisions: Vec<(u32, Decision)>) -> bool {
+        let Some(review) = &mut self.model.review else {
+            self.tell(Level::Info, "decisions can be taken when the run is done".into());
+            return false;
+        };
+        if let Err(e) = review.decide_all(decisions) {
+            self.tell(Level::Error, e.to_string());
+            return false;
+        }
+        self.reviewed();
+        true
+    }
+
+    /// After the review has changed.
+    fn reviewed(&mut self) {
+        self.model.arrange();
+        self.model.forget_gone();
+        self.model.mask_stamp += 1;
+    }
+
+    pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<Vec<u32>>, ReviewError>, nothing: &str) {
         let Some(review) = &mut self.model.review else { return };
         match step(review) {
-            Ok(Some(id)) => {
-                self.model.arrange();
-                self.model.select(Some(id));
-                self.model.mask_stamp += 1;
+            Ok(Some(ids)) => {
+                self.reviewed();
+                self.model.mark(ids.into_iter().collect());
             }
             Ok(None) => self.tell(Level::Info, nothing.into()),
             Err(e) => self.tell(Level::Error, e.to_string()),

@@ -5,7 +5,7 @@ use crate::app::command::Command;
 use crate::app::load::StageProgress;
 use crate::app::shortcuts::{self, Action, tip};
 use crate::pipeline::Stage;
-use crate::review::Review;
+use crate::review::{Counts, Review};
 use eframe::egui::{self, ThemePreference, Ui, ViewportCommand};
 
 impl Window {
@@ -58,12 +58,12 @@ impl Window {
 
     pub(super) fn summary(&self, ui: &mut Ui) {
         ui.strong(&self.model.name);
-        let [accepted, rejected, open] = self.model.counts();
-        let all = accepted + rejected + open;
+        let counts = self.model.counts();
+        let (done, all) = (counts.reviewed(), counts.all());
         if all > 0 {
-            let done = accepted + rejected;
+            let Counts { accepted, rejected, unsure, .. } = counts;
             ui.label(format!("{done} of {all} reviewed"))
-                .on_hover_text(format!("{accepted} accepted, {rejected} rejected"));
+                .on_hover_text(format!("{accepted} accepted, {rejected} rejected, {unsure} unsure"));
             ui.add(egui::ProgressBar::new(done as f32 / all as f32).desired_width(90.0).desired_height(10.0));
         }
         if self.loading {

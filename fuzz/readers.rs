@@ -230,7 +230,7 @@ pub(crate) fn review(data: &[u8], instances: Vec<Instance>) {
     let (dir, path) = holding("review.jsonl", data);
     let n = instances.len();
     match Review::read(dir.path(), instances) {
-        Ok(review) => assert!(review.items().len() == n && review.counts().iter().sum::<usize>() == n),
+        Ok(review) => assert!(review.items().len() == n && review.counts().all() == n),
         Err(e) => one_sentence(&e, dir.path()),
     }
     assert_eq!(std::fs::read(path).expect("the log"), data);

@@ -239,7 +239,8 @@ fn valid_files_are_read() {
     assert_eq!(folder.read_meta().unwrap().images, ["a.png"]);
     assert_eq!(folder.read_instances().unwrap().instances.len(), 3);
     assert_eq!(folder.read_masks("a").unwrap().masks[0].segmentation.decode().len(), 200);
-    assert_eq!(Review::read(dir.path(), instances()).unwrap().counts(), [1, 0, 2]);
+    let counts = Review::read(dir.path(), instances()).unwrap().counts();
+    assert_eq!((counts.accepted, counts.unreviewed), (1, 2));
     let said = holoscope::input::video::listen(&v.video[..], |_| ());
     assert_eq!((said.seconds, said.fps), (Some(12.5), Some(10.0)));
     for (k, photo) in v.photos.iter().enumerate() {

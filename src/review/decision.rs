@@ -299,7 +299,11 @@ impl Reviewed {
 
     /// Takes in the masks of another, and the views that show it: of an image that shows both, the better figures.
     fn take_in(&mut self, other: Self) {
-        self.masks.extend(other.masks);
+        for part in other.masks {
+            if !self.masks.contains(&part) {
+                self.masks.push(part);
+            }
+        }
         let views = &mut self.instance.views;
         for view in other.instance.views {
             match views.iter_mut().find(|v| v.image == view.image) {

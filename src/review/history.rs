@@ -4,7 +4,7 @@
 use super::log::{Action, Change, Record};
 use super::{Decision, rescale};
 use crate::scene::{Instance, OrientedBox};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Two boxes that overlap by less (IoU) are two things.
 const SAME_THING: f64 = 0.25;
@@ -171,10 +171,24 @@ impl History {
         self.added.get(&id).copied().flatten()
     }
 
-    /// The events about an instance, oldest first, with their indices; of those before index `until`.
-    pub(super) fn about(&self, id: u32, until: usize) -> impl Iterator<Item = (usize, &Event)> {
-        let all = self.about.get(&id).map_or(&[][..], Vec::as_slice);
-        all.iter().take_while(move |k| **k < until).map(|k| (*k, &self.events[*k]))
+    /// The events about an instance, oldest first.
+    pub(super) fn about(&self, id: u32) -> Vec<&Event> {
+        self.about.get(&id).into_iter().flatten().map(|k| &self.events[*k]).collect()
+    }
+
+    /// These instances with all that they ever took in, and the events about any of them, oldest first.
+    pub(super) fn all_about(&self, ids: &[u32]) -> (BTreeSet<u32>, Vec<&Event>) {
+        let mut all: BTreeSet<u32> = ids.iter().copied().collect();
+        let mut events = BTreeSet::new();
+        let mut open: Vec<u32> = ids.to_vec();
+        while let Some(id) = open.pop() {
+            for k in self.about.get(&id).into_iter().flatten() {
+                if events.insert(*k) {
+                    open.extend(taken_in(&self.events[*k]).filter(|id| all.insert(*id)));
+                }
+            }
+        }
+        (all, events.into_iter().map(|k| &self.events[k]).collect())
     }
 
     /// The last decision that stands.
@@ -220,6 +234,15 @@ impl Mapping<'_> {
         let overlaps = self.found.values().map(|i| (i.id, i.obb.iou(judged))).filter(|(_, iou)| *iou >= SAME_THING);
         overlaps.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(id, _)| id)
     }
+}
+
+/// The instances whose masks an event moves to others.
+pub(super) fn taken_in(event: &Event) -> impl Iterator<Item = u32> {
+    let ids = |d: &(u32, Decision)| match &d.1 {
+        Decision::TakeIn { ids } => ids.clone(),
+        _ => Vec::new(),
+    };
+    event.changes.iter().flat_map(ids)
 }
 
 /// The decisions of a line.

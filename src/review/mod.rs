@@ -55,8 +55,8 @@ pub enum ReviewError {
     /// No such instance.
     #[error("there is no instance {0}")]
     NoSuchInstance(u32),
-    /// An instance is added under an id that another has.
-    #[error("there is an instance {0} already")]
+    /// An instance is added under an id that another has, or had.
+    #[error("the number {0} was given to another instance already")]
     Taken(u32),
     /// A box or a plane with a number that is none.
     #[error("the new box of instance {0} is not made of finite numbers")]
@@ -204,8 +204,9 @@ impl Review {
             found,
             history,
         };
-        let ids: Vec<u32> = review.found.keys().copied().chain(review.history.added()).collect();
-        review.items = ids.into_iter().filter_map(|id| Some((id, review.fold(id, usize::MAX)?))).collect();
+        let mut ids: Vec<u32> = review.found.keys().copied().chain(review.history.added()).collect();
+        ids.sort_unstable();
+        review.items = review.fold(&ids);
         let name = review.path.display();
         let moved = review.history.moved;
         if moved > 0 {
@@ -233,16 +234,23 @@ impl Review {
         review
     }
 
-    /// An instance with its active decisions applied in order, as it was before event number `until`; `None` where it is
-    /// not in the scene.
-    fn fold(&self, id: u32, until: usize) -> Option<Reviewed> {
-        let mut item = self.found.get(&id).cloned().map(Reviewed::new);
-        for (index, event) in self.history.about(id, until).filter(|(_, e)| e.active) {
-            for (_, decision) in event.changes.iter().filter(|c| c.0 == id) {
-                item = applied(id, item, decision, &|other| self.fold(other, index));
+    /// Instances (ascending ids) with their active decisions applied in order; those that are not in the scene are left
+    /// out.
+    fn fold(&self, ids: &[u32]) -> BTreeMap<u32, Reviewed> {
+        let (all, events) = self.history.all_about(ids);
+        let start = |id: &u32| Some((*id, Reviewed::new(self.found.get(id)?.clone())));
+        let mut items: BTreeMap<u32, Reviewed> = all.iter().filter_map(start).collect();
+        for event in events.into_iter().filter(|e| e.active) {
+            let others: BTreeMap<u32, Reviewed> =
+                history::taken_in(event).filter_map(|id| Some((id, items.get(&id)?.clone()))).collect();
+            for (id, decision) in event.changes.iter().filter(|c| all.contains(&c.0)) {
+                if let Some(item) = applied(*id, items.remove(id), decision, &|other| others.get(&other).cloned()) {
+                    items.insert(*id, item);
+                }
             }
         }
-        item
+        items.retain(|id, _| ids.binary_search(id).is_ok());
+        items
     }
 
     /// What the user should be told: a torn line that was cut off, decisions about instances that are gone, read-only.
@@ -272,7 +280,7 @@ impl Review {
 
     /// What was decided about an instance, oldest first.
     pub fn history(&self, id: u32) -> Vec<&Event> {
-        self.history.about(id, usize::MAX).map(|(_, e)| e).collect()
+        self.history.about(id)
     }
 
     /// What was decided about instances that are not there any more.
@@ -295,7 +303,7 @@ impl Review {
         &self.path
     }
 
-    /// An id for an instance to add.
+    /// The least id that an instance can be added under: no other ever had it or a larger one.
     pub fn free_id(&self) -> u32 {
         self.history.free_id()
     }
@@ -313,7 +321,9 @@ impl Review {
         for (id, decision) in &decisions {
             let item = new.remove(id).unwrap_or_else(|| self.items.get(id).cloned());
             match (decision, &item) {
-                (Decision::Add { .. }, Some(_)) => return Err(ReviewError::Taken(*id)),
+                (Decision::Add { .. }, _) if *id < self.free_id() || item.is_some() => {
+                    return Err(ReviewError::Taken(*id));
+                }
                 (Decision::Add { instance, .. }, None) if !is_finite(&instance.obb) => {
                     return Err(ReviewError::NotFinite(*id));
                 }
@@ -370,8 +380,9 @@ impl Review {
         ids.sort_unstable();
         ids.dedup();
         self.history.set_active(of, active);
-        let new: BTreeMap<u32, Option<Reviewed>> = ids.iter().map(|id| (*id, self.fold(*id, usize::MAX))).collect();
+        let mut there = self.fold(&ids);
         self.history.set_active(of, !active);
+        let new: BTreeMap<u32, Option<Reviewed>> = ids.iter().map(|id| (*id, there.remove(id))).collect();
         let effect = |(id, decision): &(u32, Decision)| Effect {
             id: *id,
             before: Values::touched(decision, self.items.get(id)),

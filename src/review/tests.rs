@@ -364,7 +364,7 @@ fn any_decision() -> impl Strategy<Value = Decision> {
 
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        6 => prop::collection::vec((1..7u32, any_decision()), 1..4).prop_map(Op::Decide),
+        6 => prop::collection::vec((1..9u32, any_decision()), 1..4).prop_map(Op::Decide),
         3 => Just(Op::Undo),
         2 => Just(Op::Redo),
         1 => Just(Op::Reopen),
@@ -377,6 +377,8 @@ type State = BTreeMap<u32, Reviewed>;
 struct Model {
     states: Vec<(Vec<u32>, State)>,
     at: usize,
+    /// The largest id that ever was.
+    last: u32,
 }
 
 impl Model {
@@ -385,7 +387,11 @@ impl Model {
         let before = &self.states[self.at].1;
         let mut state = before.clone();
         for (id, decision) in decisions {
-            if matches!(decision, Decision::Add { .. }) == state.contains_key(id) {
+            let can = match decision {
+                Decision::Add { .. } => *id > self.last && !state.contains_key(id),
+                _ => state.contains_key(id),
+            };
+            if !can {
                 return false;
             }
             match applied(*id, state.remove(id), decision, &|other| before.get(&other).cloned()) {
@@ -396,6 +402,7 @@ impl Model {
         let mut ids: Vec<u32> = decisions.iter().map(|d| d.0).collect();
         ids.sort_unstable();
         ids.dedup();
+        self.last = ids.iter().copied().max().unwrap_or(0).max(self.last);
         self.states.truncate(self.at + 1);
         self.states.push((ids, state));
         self.at += 1;
@@ -409,7 +416,7 @@ proptest! {
     fn any_sequence_agrees_with_a_list_of_states(ops in prop::collection::vec(any_op(), 1..25)) {
         let scene = tempfile::tempdir().unwrap();
         let mut r = open(&scene);
-        let mut model = Model { states: vec![(Vec::new(), r.items().clone())], at: 0 };
+        let mut model = Model { states: vec![(Vec::new(), r.items().clone())], at: 0, last: 3 };
         for op in ops {
             match op {
                 Op::Decide(decisions) => {

@@ -1,6 +1,7 @@
 //! What panels ask for. They change nothing themselves: the window carries these out after the frame.
 
 use super::compare::Compare;
+use super::edit::EditCommand;
 use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
@@ -90,4 +91,8 @@ pub(super) enum Command {
         /// Where to.
         out: PathBuf,
     },
+    /// Accept, with what text fields have decided.
+    FixAndAccept(Vec<Decision>),
+    /// About what is being edited.
+    Edit(EditCommand),
 }

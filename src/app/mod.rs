@@ -7,6 +7,7 @@
 mod command;
 mod compare;
 mod display;
+mod edit;
 mod export;
 mod gizmo;
 mod gl;
@@ -17,8 +18,10 @@ mod look;
 mod mask_image;
 mod measure;
 mod model;
+mod near;
 mod orbit;
 mod order;
+mod ortho;
 mod overlay;
 mod palette;
 mod panels;

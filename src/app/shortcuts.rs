@@ -31,6 +31,12 @@ pub(super) enum Action {
     Open,
     Export,
     Help,
+    EditBox,
+    FixAndAccept,
+    Merge,
+    Split,
+    Delete,
+    Add,
 }
 
 const NONE: Modifiers = Modifiers::NONE;
@@ -38,7 +44,7 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
 /// Action, modifiers, key, what it does.
-pub(super) const TABLE: [(Action, Modifiers, Key, &str); 27] = [
+pub(super) const TABLE: [(Action, Modifiers, Key, &str); 33] = [
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -66,12 +72,21 @@ pub(super) const TABLE: [(Action, Modifiers, Key, &str); 27] = [
     (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Help, NONE, Key::Questionmark, "Show or hide this help"),
     (Action::Help, NONE, Key::F1, "Show or hide this help"),
+    (Action::EditBox, NONE, Key::E, "Edit the box, or end that"),
+    (Action::FixAndAccept, CTRL, Key::Enter, "Keep what is being typed or dragged, and accept"),
+    (Action::Merge, CTRL, Key::M, "Merge the selected instances into one"),
+    (Action::Split, CTRL, Key::K, "Split the instance by a plane"),
+    (Action::Delete, NONE, Key::Delete, "Delete the selected instances"),
+    (Action::Add, NONE, Key::I, "Add an instance: click it in the photo, or draw its box"),
 ];
 
 /// Takes the pressed keys out of the input; none while a text field has the focus.
 pub(super) fn pressed(ctx: &Context) -> Vec<Action> {
     if ctx.egui_wants_keyboard_input() {
-        return Vec::new();
+        // The text field takes Enter for itself too: it keeps its text.
+        let fix =
+            |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.command);
+        return if ctx.input(|i| i.events.iter().any(fix)) { vec![Action::FixAndAccept] } else { Vec::new() };
     }
     let mut found = Vec::new();
     ctx.input_mut(|i| {

@@ -1,7 +1,9 @@
 //! The window itself: its parts, one frame of it, and what it says.
 
 mod act;
+mod add;
 mod bar;
+mod edit;
 mod measure;
 mod poll;
 mod scene;
@@ -11,6 +13,7 @@ use super::command::Command;
 use super::load::{self, Piece, Progress};
 use super::log::{Level, Log};
 use super::model::Model;
+use super::near::Near;
 use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
@@ -18,12 +21,14 @@ use super::screenshot::Screenshot;
 use super::shortcuts::{self, Action};
 use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
+use crate::perception::grow::Ground;
 use crate::pipeline::{Pipeline, RunOptions};
 use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Color32, Context, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use scene::load_layout;
@@ -44,6 +49,10 @@ enum Answer {
     Exported(Result<String, String>),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
+    /// Points near the box of an instance.
+    Near(u32, Arc<Near>),
+    /// What a click in a photo found.
+    Masked(add::Masked),
 }
 
 /// The window.
@@ -71,6 +80,8 @@ pub(super) struct Window {
     reviewer: String,
     title: String,
     options: RunOptions,
+    /// A photo made ready to find things under clicks in.
+    ground: Option<(usize, Arc<Ground>)>,
 }
 impl Window {
     pub(super) fn new(ctx: &Context, with_gl: bool, open: Open, config: Option<PathBuf>, layout: Layout) -> Self {
@@ -98,6 +109,7 @@ impl Window {
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
+            ground: None,
         };
         if !with_gl {
             window.tell(Level::Error, "OpenGL is not there: the 3D view shows lines only".into());
@@ -169,6 +181,9 @@ impl eframe::App for Window {
         let mut commands = Vec::new();
         let has_scene = self.run.is_some() || self.model.root.is_some();
         let modal = self.dialogs.is_open();
+        if self.model.edit.is_some() && !modal {
+            commands.extend(super::edit::pressed(&ctx).into_iter().map(Command::Edit));
+        }
         commands.extend(shortcuts::pressed(&ctx).into_iter().filter(|a| !modal || *a == Action::Help).map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
@@ -189,9 +204,10 @@ impl eframe::App for Window {
         let settled = !self.loading && viewport.is_settled(&self.model);
         let turned = self.turning.frame(&ctx, orbit, viewport.shown(), settled, frame.info().cpu_usage);
         commands.extend(turned.map(Command::Look));
-        for command in commands {
+        for command in self.joined(commands) {
             self.handle(&ctx, command);
         }
+        self.settle_edit(&ctx);
         if let Some(rect) = ctx.input(|i| i.viewport().inner_rect) {
             self.layout.size = [rect.width(), rect.height()];
         }

@@ -1,7 +1,12 @@
 //! The panels, and how they are laid out at first.
 
+mod box_fields;
+mod box_views;
 mod compare;
 mod dialogs;
+mod edit_bar;
+mod edit_photo;
+mod handles;
 mod health;
 mod inspector;
 mod legend;
@@ -48,11 +53,22 @@ pub(super) enum Pane {
     Run,
     /// What happened.
     Log,
+    /// The box, from three sides and in numbers.
+    Box,
 }
 
 impl Pane {
-    const ALL: [Self; 8] =
-        [Self::Viewport, Self::Photo, Self::List, Self::Inspector, Self::Health, Self::Training, Self::Run, Self::Log];
+    const ALL: [Self; 9] = [
+        Self::Viewport,
+        Self::Photo,
+        Self::List,
+        Self::Inspector,
+        Self::Health,
+        Self::Training,
+        Self::Run,
+        Self::Log,
+        Self::Box,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -64,6 +80,7 @@ impl Pane {
             Self::Training => "Training",
             Self::Run => "Stages",
             Self::Log => "Log",
+            Self::Box => "Box",
         }
     }
 }
@@ -71,9 +88,9 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, run, log] = Pane::ALL.map(|p| tiles.insert_pane(p));
+    let [viewport, photo, list, inspector, health, training, run, log, obb] = Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![run, log]);
-    let about = tiles.insert_tab_tile(vec![inspector, health, training]);
+    let about = tiles.insert_tab_tile(vec![inspector, obb, health, training]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.71), (below, 0.29)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
     let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.2), (viewport, 0.47), (right, 0.33)]);
@@ -105,6 +122,7 @@ pub(super) struct Panels {
     list: list::ListPanel,
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
+    obb: box_views::BoxPanel,
     training: training::TrainingPanel,
 }
 
@@ -117,6 +135,7 @@ impl Panels {
             list: list::ListPanel::default(),
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
+            obb: box_views::BoxPanel::default(),
             training: training::TrainingPanel::default(),
         }
     }
@@ -172,6 +191,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::Health => self.panels.health.ui(ui, self.model, self.out),
             Pane::Training => self.panels.training.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
+            Pane::Box => self.panels.obb.ui(ui, self.model, self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
         });
         UiResponse::None

@@ -1,6 +1,7 @@
 //! The photo with masks and boxes over it, and the strip to choose another.
 
 use super::compare::{self, ComparePanel};
+use super::edit_photo;
 use super::measure;
 use super::tags::{self, Tags};
 use crate::app::command::Command;
@@ -29,11 +30,19 @@ pub(in crate::app) struct PhotoPanel {
     /// Whether the photo is on the screen.
     there: bool,
     compare: ComparePanel,
+    edit: edit_photo::EditOverlay,
 }
 
 impl PhotoPanel {
     pub(super) fn new(ctx: &Context) -> Self {
-        Self { masks: None, last_click: None, last_photo: None, there: false, compare: ComparePanel::new(ctx) }
+        Self {
+            masks: None,
+            last_click: None,
+            last_photo: None,
+            there: false,
+            compare: ComparePanel::new(ctx),
+            edit: edit_photo::EditOverlay::default(),
+        }
     }
 
     /// Whether the photo that shall be shown is shown.
@@ -110,7 +119,9 @@ impl PhotoPanel {
             let camera = camera.resized(size[0] as u32, size[1] as u32);
             let near = 1e-3 * model.extent.radius;
             let to_panel = |line: overlay::Line| line.map(|p| to_pos(placed.panel(p)));
-            measure::draw(&painter.with_clip_rect(whole.intersect(rect)), model, &camera, near, &to_panel);
+            let clipped = painter.with_clip_rect(whole.intersect(rect));
+            measure::draw(&clipped, model, &camera, near, &to_panel);
+            self.edit.draw(ui, &clipped, model, index, (&camera, near, whole), &to_panel);
         }
         if !alone {
             self.compare.draw(ui, rect, whole, model, index, out);
@@ -119,6 +130,8 @@ impl PhotoPanel {
         let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
         if let (Some(p), true) = (clicked, model.measure.is_some()) {
             out.push(Command::MeasureInPhoto(index, placed.photo([f64::from(p.x), f64::from(p.y)])));
+        } else if let (Some(p), Some(_)) = (clicked, &model.edit) {
+            out.extend(edit_photo::click(model, index, placed.photo([f64::from(p.x), f64::from(p.y)])));
         } else if response.double_clicked() {
             out.extend(model.view.instance.map(Command::FlyTo));
         } else if let Some(p) = clicked {
@@ -261,7 +274,7 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
         } else {
             Stroke::new(1.2, Color32::from_rgba_unmultiplied(r, g, b, 190))
         };
-        for line in overlay::box_lines(&camera, &i.obb, model.extent.radius * 1e-2) {
+        for line in overlay::box_lines(&camera, &model.box_of(i), model.extent.radius * 1e-2) {
             painter.line_segment(line.map(|p| to_pos(placed.panel(p))), stroke);
         }
     }
@@ -269,7 +282,7 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
     for item in tags::by_importance(model, None) {
         let i = &item.instance;
         if model.view.instance == Some(i.id) || i.views.iter().any(|v| v.image == *stem) {
-            let spot = overlay::top(&camera, &i.obb).map(|p| to_pos(placed.panel(p)));
+            let spot = overlay::top(&camera, &model.box_of(i)).map(|p| to_pos(placed.panel(p)));
             tags.put(ui, painter, spot, item, model.view.instance == Some(i.id));
         }
     }

@@ -1,5 +1,7 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
+use super::edit_bar;
+use super::handles::{Handles, Scene};
 use super::legend;
 use super::measure;
 use super::tags::{self, Tags};
@@ -40,6 +42,7 @@ pub(in crate::app) struct ViewportPanel {
     last: Option<(Camera, f64)>,
     last_click: Option<Pos2>,
     tape: measure::Tape,
+    handles: Handles,
     hovered: Option<u32>,
 }
 
@@ -48,7 +51,15 @@ impl ViewportPanel {
         let (wake, again) = (ctx.clone(), ctx.clone());
         let screen = move || Arc::new(Screen::new(move || again.request_repaint()));
         let gl = with_gl.then(|| (Sorter::new(move || wake.request_repaint()), screen()));
-        Self { gl, asked: None, last: None, last_click: None, tape: measure::Tape::default(), hovered: None }
+        Self {
+            gl,
+            asked: None,
+            last: None,
+            last_click: None,
+            tape: measure::Tape::default(),
+            handles: Handles::default(),
+            hovered: None,
+        }
     }
 
     /// What went wrong while drawing.
@@ -112,6 +123,11 @@ impl ViewportPanel {
         if is_empty(model) {
             let text = "The 3D view fills up when the photos' cameras are known.";
             painter.text(rect.center(), Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
+        }
+        edit_bar::bar(ui, rect, model, out);
+        let scene = Scene { model, camera: &camera, rect, near };
+        if self.handles.ui(ui, &response, &painter, &scene, out) && !camera_only(ui) {
+            return;
         }
         move_camera(ui, &response, rect, model, &camera, out);
         self.click(ui, &response, rect, model, &camera, near, out);
@@ -207,9 +223,10 @@ impl ViewportPanel {
         for item in items {
             let i = &item.instance;
             let is_selected = selected == Some(i.id);
+            let obb = model.box_of(i);
             let [r, g, b] = overlay::color(i.id);
             let stroke = if is_selected {
-                for face in overlay::box_faces(camera, &i.obb) {
+                for face in overlay::box_faces(camera, &obb) {
                     let points = face.map(|p| to_screen([p, p])[0]);
                     let fill = Color32::from_rgba_unmultiplied(r, g, b, 18);
                     shapes.push(Shape::convex_polygon(points.to_vec(), fill, Stroke::NONE));
@@ -221,7 +238,7 @@ impl ViewportPanel {
                 let (width, alpha) = if self.hovered == Some(i.id) { (2.2, 255) } else { (1.3, alpha) };
                 Stroke::new(width, Color32::from_rgba_unmultiplied(r, g, b, alpha))
             };
-            for line in overlay::box_lines(camera, &i.obb, near) {
+            for line in overlay::box_lines(camera, &obb, near) {
                 if is_selected {
                     let edge = Stroke::new(4.5, Color32::from_black_alpha(150));
                     shapes.push(Shape::line_segment(to_screen(line), edge));
@@ -240,7 +257,7 @@ impl ViewportPanel {
         for item in tags::by_importance(model, self.hovered) {
             let i = &item.instance;
             let chosen = [self.hovered, model.view.instance].contains(&Some(i.id));
-            let spot = overlay::top(camera, &i.obb).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
+            let spot = overlay::top(camera, &model.box_of(i)).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
             tags.put(ui, painter, spot, item, chosen);
         }
     }
@@ -267,6 +284,9 @@ impl ViewportPanel {
         if model.measure.is_some() {
             let (origin, direction) = overlay::ray(camera, local(p)[0], local(p)[1]);
             out.push(Command::MeasureAlong(origin, direction));
+            return;
+        }
+        if model.edit.is_some() {
             return;
         }
         let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
@@ -322,6 +342,14 @@ fn toolbar(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
             ui.weak(format!("camera of {photo}"));
         }
     });
+}
+
+/// Whether the mouse can only be meant for the camera: the wheel, or a drag with another button.
+fn camera_only(ui: &Ui) -> bool {
+    ui.input(|i| {
+        let wheel = i.smooth_scroll_delta() != Vec2::ZERO || i.zoom_delta() != 1.0;
+        wheel || i.pointer.secondary_down() || i.pointer.middle_down()
+    })
 }
 
 /// What is drawn: splats where there are some and they are wanted, else points.

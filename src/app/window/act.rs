@@ -65,6 +65,8 @@ impl Window {
             Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
             Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
             Command::Export { format, include, out } => self.export(ctx, format, include, out),
+            Command::FixAndAccept(typed) => self.fix_and_accept(typed),
+            Command::Edit(command) => self.edit_command(ctx, command),
         }
     }
 
@@ -108,6 +110,12 @@ impl Window {
                 _ => self.tell(Level::Info, "there is no finished scene to export yet".into()),
             },
             Action::Help => self.dialogs.help = !self.dialogs.help,
+            Action::EditBox => self.edit_box(ctx),
+            Action::FixAndAccept => self.fix_and_accept(Vec::new()),
+            Action::Merge => self.ask_merge(ctx),
+            Action::Split => self.ask_split(ctx),
+            Action::Delete => self.delete(),
+            Action::Add => self.ask_add(ctx),
         }
     }
 

@@ -187,6 +187,8 @@ impl Window {
                 Answer::Exported(Ok(text)) => self.tell(Level::Info, text),
                 Answer::Exported(Err(text)) => self.tell(Level::Error, text),
                 Answer::Rescaled(result) => self.rescaled(ctx, result),
+                Answer::Near(id, near) => self.gathered(ctx, id, near),
+                Answer::Masked(masked) => self.masked(masked),
             }
         }
     }

@@ -186,3 +186,15 @@ pub fn drawn(a: &Point3<f64>, b: &Point3<f64>, yaw: f64, z: f64, height: f64) ->
     let middle = nalgebra::center(a, b);
     OrientedBox::upright(Point3::new(middle.x, middle.y, z + height * 0.5), size, yaw)
 }
+
+/// The yaw that most upright boxes share modulo a quarter turn, the longer ones counting more; 0 without boxes.
+/// Radians, within an eighth of a turn.
+pub fn usual_yaw<'a>(boxes: impl Iterator<Item = &'a OrientedBox>) -> f64 {
+    let (mut sin, mut cos) = (0.0, 0.0);
+    for b in boxes.filter(|b| is_upright(b) && is_sane(b)) {
+        let (s, c) = (4.0 * yaw_pitch_roll(b)[0]).sin_cos();
+        let weight = b.size.x.max(b.size.y);
+        (sin, cos) = (sin + s * weight, cos + c * weight);
+    }
+    if sin == 0.0 && cos == 0.0 { 0.0 } else { f64::atan2(sin, cos) / 4.0 }
+}

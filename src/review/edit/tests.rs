@@ -219,3 +219,11 @@ fn points_come_from_masks_that_agree() {
     assert!(points.iter().all(|p| (p.z - 1.5).abs() < 0.02 && p.x.abs() < 0.25), "the wall is not taken in");
     assert!(own_points(&[], 0.02).is_empty());
 }
+
+#[test]
+fn most_boxes_say_how_a_room_is_turned() {
+    let at = |yaw: f64, long: f64| OrientedBox::upright(Point3::origin(), Vector3::new(long, 0.5, 1.0), yaw);
+    let boxes = [at(0.2, 3.0), at(0.2 + PI / 2.0, 2.0), at(0.2 - PI, 2.0)];
+    assert!((usual_yaw(boxes.iter()) - 0.2).abs() < 1e-9);
+    assert_eq!(usual_yaw([].iter()), 0.0);
+}

@@ -171,6 +171,9 @@ impl Grip {
     }
 }
 
+/// Edge of the square that a point is drawn as, scene units.
+const DOT: f64 = 0.012;
+
 /// Points of the scene seen in a view, as RGBA of `size` panel points; what is in the box is bright. What lies before the
 /// box is left out: it would hide it.
 pub(super) fn picture(view: &View, near: &Near, b: &OrientedBox, size: [usize; 2]) -> Vec<u8> {
@@ -180,6 +183,7 @@ pub(super) fn picture(view: &View, near: &Near, b: &OrientedBox, size: [usize; 2
     let (.., eye, sign) = view.side.axes();
     let half = b.size * 0.5;
     let margin = 0.04 * b.size.max();
+    let dot = ((DOT * view.scale) as usize).clamp(2, 5);
     // The view's own middle is the middle of the picture.
     let flat = View { middle: [w as f64 * 0.5, h as f64 * 0.5], ..*view };
     for (p, color) in near.points.iter().zip(&near.colors) {
@@ -190,12 +194,12 @@ pub(super) fn picture(view: &View, near: &Near, b: &OrientedBox, size: [usize; 2
             continue;
         }
         let [x, y] = flat.panel(&p);
-        if !(x >= 0.0 && y >= 0.0 && x < w as f64 - 1.0 && y < h as f64 - 1.0) {
+        if !(x >= 0.0 && y >= 0.0 && x < (w - dot.min(w)) as f64 && y < (h - dot.min(h)) as f64) {
             continue;
         }
         let inside = (local.abs() - half).max() <= 0.0;
-        let shade = |c: u8| if inside { c } else { (u16::from(c) * 9 / 20) as u8 };
-        for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        let shade = |c: u8| if inside { c } else { (u16::from(c) * 11 / 20) as u8 };
+        for (dx, dy) in (0..dot).flat_map(|dy| (0..dot).map(move |dx| (dx, dy))) {
             let at = (y as usize + dy) * w + x as usize + dx;
             if toward as f32 > height[at] {
                 height[at] = toward as f32;

@@ -139,7 +139,35 @@ impl Ground {
         apart(&self.lab[i], &self.lab[j]) < limit && (on_edge || apart(mean, &self.lab[j]) < 2.0 * limit)
     }
 
-    /// Closed by a grid point, so that it has no pin holes, and drawn at the size of the photo.
+    /// With its holes filled: what does not touch the border of the photo and is smaller than a fifth of it.
+    fn filled(&self, mut inside: Vec<bool>) -> Vec<bool> {
+        let (w, h) = (self.surface.width, self.surface.height);
+        let most = inside.iter().filter(|b| **b).count() / 5;
+        let mut seen = inside.clone();
+        for start in 0..inside.len() {
+            if seen[start] {
+                continue;
+            }
+            seen[start] = true;
+            let (mut hole, mut at, mut open) = (vec![start], 0, false);
+            while let Some(i) = hole.get(at).copied() {
+                at += 1;
+                open |= i % w == 0 || i % w == w - 1 || i / w == 0 || i / w == h - 1;
+                for (dx, dy) in [(1, 0), (-1, 0), (0, 1), (0, -1)] {
+                    if let Some(j) = self.neighbour(i, dx, dy).filter(|j| !seen[*j]) {
+                        seen[j] = true;
+                        hole.push(j);
+                    }
+                }
+            }
+            if !open && hole.len() <= most {
+                hole.into_iter().for_each(|i| inside[i] = true);
+            }
+        }
+        inside
+    }
+
+    /// Closed by a grid point, so that it has no pin holes, filled, and drawn at the size of the photo.
     fn drawn(&self, inside: &[bool]) -> Rle {
         let around = |bits: &[bool], i: usize, all: bool| {
             let mut near = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dx, dy)));
@@ -148,6 +176,7 @@ impl Ground {
         };
         let grown: Vec<bool> = (0..inside.len()).map(|i| around(inside, i, false)).collect();
         let closed: Vec<bool> = (0..inside.len()).map(|i| inside[i] || around(&grown, i, true)).collect();
+        let closed = self.filled(closed);
         let [w, h] = self.size;
         let pixels: Vec<bool> = (0..w as usize * h as usize)
             .map(|k| {
@@ -201,6 +230,24 @@ mod tests {
             }
             assert!(tried > 8, "{tried}");
         }
+    }
+
+    #[test]
+    fn a_label_on_a_thing_is_part_of_it() {
+        let mut shots = room(0.0);
+        // A white sticker in the middle of the patch of colour, as the first photo that shows all of it sees it.
+        let shot = &mut shots[5];
+        let of_patch: Vec<usize> = (0..shot.ids.len()).filter(|k| shot.ids[*k] == 4).collect();
+        let (x, y) = {
+            let middle = of_patch[of_patch.len() / 2];
+            (middle as u32 % 200, middle as u32 / 200)
+        };
+        for (dx, dy) in (0..7).flat_map(|a| (0..5).map(move |b| (a, b))) {
+            shot.image.put_pixel(x + dx - 3, y + dy - 2, image::Rgb([250, 250, 250]));
+        }
+        let ground = Ground::of(&views(&shots)[5]);
+        let mask = ground.grow([f64::from(x) + 0.5 - 12.0, f64::from(y) + 0.5], 1.0).unwrap().decode();
+        assert!(mask[(y * 200 + x) as usize], "the sticker is filled in");
     }
 
     #[test]

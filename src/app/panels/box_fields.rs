@@ -79,7 +79,9 @@ pub(super) fn numbers(ui: &mut Ui, model: &Model, edit: &BoxEdit, out: &mut Vec<
         }
         ui.end_row();
         ui.label("Turn (\u{b0})");
-        let before = edit::yaw_pitch_roll(&edit.now).map(f64::to_degrees);
+        // Rounding would show a zero with a sign.
+        let shown = |a: f64| if a.abs() < 5e-5 { 0.0 } else { a.to_degrees() };
+        let before = edit::yaw_pitch_roll(&edit.now).map(shown);
         let mut angles = before;
         for (k, name) in ["yaw", "pitch", "roll"].into_iter().enumerate() {
             let field = DragValue::new(&mut angles[k]).speed(0.25).fixed_decimals(1).prefix(format!("{name} "));

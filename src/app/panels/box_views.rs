@@ -28,7 +28,7 @@ type Key = (View, OrientedBox, [usize; 2], usize);
 pub(in crate::app) struct BoxPanel {
     /// Whose box, and the axes and middle of the views.
     laid_out: Option<(u32, OrientedBox)>,
-    /// Magnification over the box filling half of a view.
+    /// Magnification over the box filling about half of a view.
     zoom: f64,
     grip: Option<(Grip, u32)>,
     lit: Option<(Side, Part)>,
@@ -95,8 +95,10 @@ impl BoxPanel {
     fn view(&mut self, ui: &mut Ui, rect: Rect, side: Side, model: &Model, edit: &BoxEdit, out: &mut Vec<Command>) {
         let response = ui.allocate_rect(rect, Sense::click_and_drag());
         let Some((_, frame)) = self.laid_out else { return };
-        let fills = if matches!(edit.what, What::Add(_)) { 0.9 } else { 0.5 };
-        let scale = self.zoom * fills * f64::from(rect.width().min(rect.height())) / frame.size.max().max(1e-9);
+        let fills = if matches!(edit.what, What::Add(_)) { 0.95 } else { 0.55 };
+        let (right, up, ..) = side.axes();
+        let fits = |room: f32, k: usize| f64::from(room) / frame.size[k].max(0.2 * frame.size.max()).max(1e-9);
+        let scale = self.zoom * fills * fits(rect.width(), right).min(fits(rect.height(), up));
         let middle = [f64::from(rect.center().x), f64::from(rect.center().y)];
         let view = View { side, frame, scale, middle };
         let painter = ui.painter().with_clip_rect(rect);

@@ -1,6 +1,7 @@
 //! What lies over the panels: welcome, help, the offer to make a scene, export.
 
 use crate::app::command::Command;
+use crate::app::edit;
 use crate::app::export::{FORMATS, INCLUDES};
 use crate::app::shortcuts::{Action, TABLE, keys, tip};
 use crate::export::{Format, Include};
@@ -87,6 +88,18 @@ impl Dialogs {
                             told.push(action);
                             ui.label(RichText::new(keys(action)).strong());
                             ui.label(what);
+                            ui.end_row();
+                        }
+                    }
+                });
+                ui.separator();
+                ui.label(RichText::new("While a box is edited").strong());
+                Grid::new("keys of an edit").num_columns(2).striped(true).show(ui, |ui| {
+                    for (k, (does, key, what)) in edit::KEYS.iter().enumerate() {
+                        // Of several keys that do the same the first is told.
+                        if edit::KEYS[..k].iter().all(|other| other.0 != *does) {
+                            ui.label(RichText::new(key.symbol_or_name()).strong());
+                            ui.label(*what);
                             ui.end_row();
                         }
                     }

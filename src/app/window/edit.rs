@@ -305,7 +305,11 @@ impl Window {
         let yaw = edit::yaw_pitch_roll(&edit.now)[0];
         let points = near::to_fit(&near, &edit.now, floor);
         match (edit::fitted(&points, yaw), &edit.what) {
-            (Some(b), What::Merge { .. }) => edit.now = b,
+            (Some(b), What::Merge { .. }) => {
+                // What hid the lower end of the parts hides that of the points too.
+                let bottom = edit::bottom(&edit.kept).min(edit::bottom(&b));
+                edit.now = edit::snapped(&b, bottom, Snap::KeepTop);
+            }
             (Some(b), _) => self.keep(ctx, b),
             (None, _) => self.tell(Level::Info, "there are no points to fit the box to: draw it by hand".into()),
         }
@@ -368,8 +372,14 @@ impl Window {
         }
     }
 
-    /// Puts fix-and-accept and what text fields keep because of it into one.
-    pub(super) fn joined(&mut self, commands: Vec<Command>) -> Vec<Command> {
+    /// What is done of the wishes of one frame: who lets go of a drag does not mean where it was just then, and
+    /// fix-and-accept goes with what text fields keep because of it.
+    pub(super) fn joined(&mut self, mut commands: Vec<Command>) -> Vec<Command> {
+        let lets_go =
+            |c: &Command| matches!(c, Command::Edit(EditCommand::Cancel | EditCommand::Key(EditKey::Cancel, _)));
+        if commands.iter().any(lets_go) {
+            commands.retain(|c| !matches!(c, Command::Edit(EditCommand::Preview(_) | EditCommand::Keep(_))));
+        }
         let is_fix = |c: &Command| matches!(c, Command::Do(Action::FixAndAccept));
         let Some(id) = self.model.view.instance.filter(|_| commands.iter().any(is_fix)) else { return commands };
         let (mut typed, mut rest) = (Vec::new(), Vec::new());

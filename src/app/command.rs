@@ -2,18 +2,48 @@
 
 use super::compare::Compare;
 use super::edit::EditCommand;
+use super::filters::Filters;
 use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
 use super::overlay::PhotoView;
+use super::shell::Shell;
 use super::shortcuts::Action;
+use super::versus::Against;
 use super::view_state::Shown;
 use crate::export::{Format, Include};
 use crate::review::Decision;
+use crate::scene::OrientedBox;
 use eframe::egui::ThemePreference;
 use nalgebra::{Point3, Vector3};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+/// What is asked of a comparison.
+#[derive(Clone, Debug)]
+pub(super) enum VersusWish {
+    /// Let the system ask for the other side: a folder, or a file.
+    Browse {
+        /// A file.
+        file: bool,
+    },
+    /// Compare.
+    Start {
+        /// With what.
+        against: Against,
+        /// Where that is.
+        path: PathBuf,
+    },
+    /// What counts as a match with ground truth.
+    Match {
+        /// Least exact IoU.
+        least_iou: f64,
+        /// The label right too.
+        same_label: bool,
+    },
+    /// No more.
+    Stop,
+}
 
 /// A wish of the user.
 #[derive(Clone, Debug)]
@@ -48,6 +78,14 @@ pub(super) enum Command {
     Toggle(u32),
     /// The instance under the pointer, or none.
     Hover(Option<u32>),
+    /// Fly to a box that is no instance.
+    FlyToBox(OrientedBox),
+    /// Select these, and list only them.
+    Only(Vec<u32>),
+    /// Compare the scene with something.
+    Versus(VersusWish),
+    /// Review with a log of one's own, or (`false`) with the first again.
+    SecondOpinion(bool),
     /// Filter the list.
     Filter(String),
     /// Sort the list.
@@ -95,4 +133,8 @@ pub(super) enum Command {
     FixAndAccept(Vec<Decision>),
     /// About what is being edited.
     Edit(EditCommand),
+    /// Something about the window itself.
+    Shell(Shell),
+    /// Another set of saved filters.
+    SetFilters(Filters),
 }

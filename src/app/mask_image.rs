@@ -48,6 +48,16 @@ pub(super) fn paint(frame: &FrameMasks, selected: Option<u32>, shown: impl Fn(u3
     image
 }
 
+/// The bright outline of one instance alone; `None` where the frame does not show it.
+pub(super) fn paint_outline(frame: &FrameMasks, id: u32) -> Option<MaskImage> {
+    let mine: Vec<&Mask2d> = frame.masks.iter().filter(|m| m.instance_id == id).collect();
+    let shrink = frame.width.max(frame.height).div_ceil(LONGEST).max(1) as usize;
+    let (w, h) = ((frame.width as usize).div_ceil(shrink).max(1), (frame.height as usize).div_ceil(shrink).max(1));
+    let mut image = MaskImage { width: w, height: h, pixels: vec![[0; 4]; w * h] };
+    mine.iter().for_each(|m| outline(m, shrink, [255, 255, 255, 230], 1, &mut image));
+    (!mine.is_empty()).then_some(image)
+}
+
 fn for_each_pixel(mask: &Mask2d, shrink: usize, w: usize, h: usize, mut f: impl FnMut(usize)) {
     mask.segmentation.for_each_run(|x, y0, y1| {
         if x % shrink == 0 && x / shrink < w {
@@ -100,6 +110,15 @@ mod tests {
         assert_eq!(image.pixels[10 * 20 + 15], [255; 4]);
         let without = paint(&f, None, |id| id == 1);
         assert_eq!(without.pixels[15 * 20 + 15][..3], color(1));
+    }
+
+    #[test]
+    fn an_outline_alone() {
+        let f = frame(8, 8, &[(2, |x, y| x > 1 && x < 6 && y > 1 && y < 6), (1, |_, _| true)]);
+        let image = paint_outline(&f, 2).unwrap();
+        let at = |x: usize, y: usize| image.pixels[y * 8 + x][3];
+        assert_eq!([at(2, 2), at(5, 3), at(3, 3), at(1, 2), at(7, 7)], [230, 230, 0, 0, 0]);
+        assert_eq!(paint_outline(&f, 3), None);
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! What the window shows: the scene as far as it is known, the review, and the selection that all panels share.
 
 use super::edit::BoxEdit;
+use super::filters::Filters;
 use super::health;
 use super::load::stem;
 use super::measure::Measure;
 use super::orbit::{self, Orbit};
 use super::order;
+use super::overlay;
 use super::photos::{Photo, Pixels};
+use super::versus::Versus;
 use super::view_state::SceneView;
 use crate::review::edit;
 use crate::review::masks::{self, Surface};
+use crate::review::measures::Context;
 use crate::review::{Counts, Review, Reviewed, Verdict};
 use crate::scene::folder::{SceneFolder, SceneMeta};
 use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, OrientedBox, Sparse, Training};
@@ -64,6 +68,12 @@ pub(super) struct Model {
     pub running: BTreeMap<u32, Reviewed>,
     /// All selected instances; holds the one of `view.instance`, and is empty where that is none.
     pub marked: BTreeSet<u32>,
+    /// A comparison with something else.
+    pub versus: Option<Versus>,
+    /// Other logs of the scene.
+    pub other_logs: Vec<PathBuf>,
+    /// Whether the review is a second opinion.
+    pub second: bool,
     /// The instance under the pointer, in whatever view.
     pub hovered: Option<u32>,
     /// How one looks at it.
@@ -86,6 +96,14 @@ pub(super) struct Model {
     pub at_work: bool,
     /// Goes up whenever masks or what is shown of them change.
     pub mask_stamp: u64,
+    /// How well boxes fit, by id, as far as that is known.
+    pub fits: Arc<BTreeMap<u32, f64>>,
+    /// What orders and filters have to know beyond an instance itself.
+    pub context: Context,
+    /// Goes up whenever instances, order or filter may have changed.
+    pub list_stamp: u64,
+    /// Filters kept by name.
+    pub filters: Filters,
 }
 
 impl Model {
@@ -176,6 +194,16 @@ impl Model {
             || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
     }
 
+    /// Colour of an instance: its own, or, while the scene is compared, that of what became of it.
+    pub(super) fn color(&self, id: u32) -> [u8; 3] {
+        let tone = self.versus.as_ref().map(|v| v.findings.tones.get(&id));
+        match tone {
+            Some(Some(tone)) => tone.color(),
+            Some(None) => [150; 3],
+            None => overlay::color(id),
+        }
+    }
+
     /// Number of instances of each verdict.
     pub(super) fn counts(&self) -> Counts {
         Counts::of(self.items().values())
@@ -183,7 +211,10 @@ impl Model {
 
     /// Sorts and filters the list anew.
     pub(super) fn arrange(&mut self) {
-        self.order = order::arrange(self.items(), &self.view.filter, self.view.sort);
+        let found = |id| self.review.as_ref().and_then(|r| r.found(id));
+        self.context = Context::new(self.items(), found, &self.fits);
+        self.order = order::arrange(self.items(), &self.view.filter, self.view.sort, &self.context);
+        self.list_stamp += 1;
     }
 
     /// Selects an instance; the photo changes to its best view where it is not to be seen in the current one.

@@ -1,5 +1,6 @@
 //! The order of the list: the reviewer's queue, either way round, and stepping through it.
 
+use crate::review::measures::Context;
 use crate::review::queue::{self, Order};
 use crate::review::{Reviewed, Verdict};
 use crate::scene::InstanceState;
@@ -24,7 +25,7 @@ impl Sort {
 
 /// Columns of the list: what a click on the header sorts by, and the header.
 pub(super) const COLUMNS: [(Order, &str); 4] =
-    [(Order::Uncertainty, "State"), (Order::Id, "#"), (Order::Label, "Label"), (Order::Score, "Score")];
+    [(Order::Id, "#"), (Order::Uncertainty, "State"), (Order::Label, "Label"), (Order::Score, "Score")];
 
 /// The word for a verdict, or for the pipeline's state where there is none yet.
 pub(super) fn state_word(item: &Reviewed) -> &'static str {
@@ -39,8 +40,8 @@ pub(super) fn state_word(item: &Reviewed) -> &'static str {
 }
 
 /// Ids that match the filter, in order.
-pub(super) fn arrange(items: &BTreeMap<u32, Reviewed>, filter: &str, sort: Sort) -> Vec<u32> {
-    let mut ids = queue::order(items, sort.order, filter);
+pub(super) fn arrange(items: &BTreeMap<u32, Reviewed>, filter: &str, sort: Sort, context: &Context) -> Vec<u32> {
+    let mut ids = queue::order(items, sort.order, filter, context);
     if sort.reversed {
         ids.reverse();
     }
@@ -82,11 +83,12 @@ mod tests {
     #[test]
     fn least_certain_first_and_headers_turn_round() {
         let sort = Sort::default();
-        assert_eq!(arrange(&items(), "", sort), [3, 2, 1]);
-        assert_eq!(arrange(&items(), "chair", sort), [3, 1]);
+        let arrange = |filter, sort| arrange(&items(), filter, sort, &Context::default());
+        assert_eq!(arrange("", sort), [3, 2, 1]);
+        assert_eq!(arrange("chair", sort), [3, 1]);
         let by_score = sort.clicked(Order::Score);
-        assert_eq!(arrange(&items(), "", by_score), [1, 2, 3]);
-        assert_eq!(arrange(&items(), "", by_score.clicked(Order::Score)), [3, 2, 1]);
+        assert_eq!(arrange("", by_score), [1, 2, 3]);
+        assert_eq!(arrange("", by_score.clicked(Order::Score)), [3, 2, 1]);
         assert_eq!(by_score.clicked(Order::Score).clicked(Order::Id), Sort { order: Order::Id, reversed: false });
     }
 

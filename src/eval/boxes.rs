@@ -6,7 +6,7 @@ use super::{ObjectScore, Report};
 use crate::scene::{InstanceState, Instances, OrientedBox, Similarity};
 
 /// Labels of instances that are part of the building: not scored.
-const STRUCTURAL: [&str; 3] = ["floor", "ceiling", "wall"];
+pub(super) const STRUCTURAL: [&str; 3] = ["floor", "ceiling", "wall"];
 
 /// An object counts as seen where this many images show at least this many pixels of it.
 const SEEN_IMAGES: usize = 3;
@@ -94,12 +94,32 @@ pub(super) fn score(
     }
 }
 
-fn best_iou(obb: &OrientedBox, others: &[OrientedBox]) -> f64 {
+pub(super) fn best_iou(obb: &OrientedBox, others: &[OrientedBox]) -> f64 {
     others.iter().map(|o| obb.iou(o)).fold(0.0, f64::max)
 }
 
-/// Ranked average precision (PASCAL VOC 2010, all points): in order of falling score each detection takes the free
-/// object that it overlaps most, and is right where that IoU reaches `threshold`. `None` without objects.
+/// In order of falling score each detection takes the free object that it overlaps most, and is right where that IoU
+/// reaches `threshold`: indices of detections, and of the objects that they took.
+pub(super) fn taken(
+    found: &[Detection],
+    truth: &[&TruthBox],
+    threshold: f64,
+    same_label: bool,
+) -> Vec<(usize, Option<usize>)> {
+    let mut ranked: Vec<(usize, &Detection)> = found.iter().enumerate().collect();
+    ranked.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+    let mut used = vec![false; truth.len()];
+    let mut take = |d: &Detection| {
+        let free = truth.iter().enumerate().filter(|(i, t)| !used[*i] && (!same_label || t.is_called(&d.label)));
+        let best = free.map(|(i, t)| (d.obb.iou(&t.obb()), i)).max_by(|a, b| a.0.total_cmp(&b.0));
+        let object = best.filter(|(iou, _)| *iou >= threshold).map(|(_, i)| i)?;
+        used[object] = true;
+        Some(object)
+    };
+    ranked.into_iter().map(|(k, d)| (k, take(d))).collect()
+}
+
+/// Ranked average precision (PASCAL VOC 2010, all points) over [`taken`]. `None` without objects.
 pub(super) fn average_precision(
     found: &[Detection],
     truth: &[&TruthBox],
@@ -109,19 +129,9 @@ pub(super) fn average_precision(
     if truth.is_empty() {
         return None;
     }
-    let mut ranked: Vec<&Detection> = found.iter().collect();
-    ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut used = vec![false; truth.len()];
     let (mut right, mut curve) = (0usize, Vec::new());
-    for (rank, d) in ranked.iter().enumerate() {
-        let free = truth.iter().enumerate().filter(|(i, t)| !used[*i] && (!same_label || t.is_called(&d.label)));
-        let best = free.map(|(i, t)| (d.obb.iou(&t.obb()), i)).max_by(|a, b| a.0.total_cmp(&b.0));
-        if let Some((iou, i)) = best
-            && iou >= threshold
-        {
-            used[i] = true;
-            right += 1;
-        }
+    for (rank, (_, taken)) in taken(found, truth, threshold, same_label).into_iter().enumerate() {
+        right += usize::from(taken.is_some());
         curve.push((right as f64 / truth.len() as f64, right as f64 / (rank + 1) as f64));
     }
     let (recall, precision) = curve.last().copied().unwrap_or((0.0, 0.0));

@@ -4,11 +4,13 @@ mod boxes;
 mod cameras;
 mod depth;
 mod masks;
+mod objects;
 mod report;
 #[cfg(test)]
 mod tests;
 mod truth;
 
+pub use objects::{Found, Matching, Outcome, TrueObject, TrueObjects, true_objects};
 pub use report::{Metric, ObjectScore, Report};
 
 use crate::input::InputError;
@@ -29,6 +31,12 @@ pub enum EvalError {
     /// No ground truth where it should be.
     #[error("{0} holds no ground truth: none of poses.json, depth/, instance/ and boxes.json is there")]
     NoTruth(PathBuf),
+    /// No boxes to compare instances with.
+    #[error("{0} has no boxes.json: there are no true objects to compare with")]
+    NoBoxes(PathBuf),
+    /// The scene cannot be laid over the truth.
+    #[error("{0} cannot be laid over the ground truth: fewer than three of its cameras have a true pose")]
+    NotAligned(PathBuf),
     /// A file of the scene.
     #[error(transparent)]
     Folder(#[from] FolderError),

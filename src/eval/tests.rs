@@ -374,3 +374,30 @@ proptest! {
         }
     }
 }
+
+/// What a reviewer is shown is what `eval` counts.
+#[test]
+fn objects_one_by_one_add_up_to_the_metrics() {
+    for seed in [6, 7, 8] {
+        let case = Case::new(seed);
+        let report = case.report();
+        let truth = true_objects(&case.scene, &case.gt(), &Quiet).unwrap();
+        let instances = case.scene.read_instances().unwrap().instances;
+        for (same_label, kind) in [(false, "agnostic"), (true, "labelled")] {
+            for (threshold, percent) in [(0.25, 25), (0.5, 50)] {
+                let kept = instances.iter().filter(|i| i.state != InstanceState::Dropped);
+                let found = kept.map(|i| Found { id: i.id, label: &i.label, score: i.score, obb: i.obb });
+                let matching = truth.matched(found, threshold, same_label);
+                let of = |f: fn(&Outcome) -> bool| matching.outcomes.values().filter(|o| f(o)).count() as f64;
+                let (right, wrong) = (of(|o| matches!(o, Outcome::Right(_))), of(|o| matches!(o, Outcome::Wrong)));
+                let value = |name: &str| report.value(&format!("{name}{percent}_{kind}")).unwrap();
+                assert!((value("p") - right / (right + wrong).max(1.0)).abs() < 1e-12);
+                assert!((value("r") - right / truth.objects.len() as f64).abs() < 1e-12);
+                assert_eq!(matching.missed.len(), truth.objects.len() - right as usize);
+            }
+        }
+    }
+    let case = Case::new(6);
+    std::fs::remove_file(case.gt().join("boxes.json")).unwrap();
+    assert!(matches!(true_objects(&case.scene, &case.gt(), &Quiet), Err(EvalError::NoBoxes(_))));
+}

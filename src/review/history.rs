@@ -1,13 +1,11 @@
 //! The log as events about the instances that are there now: what was decided about the results of an earlier run is
 //! brought over to the new instances by overlap.
 
+use super::compare::SAME_THING;
 use super::log::{Action, Change, Record};
 use super::{Decision, rescale};
 use crate::scene::{Instance, OrientedBox};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Two boxes that overlap by less (IoU) are two things.
-const SAME_THING: f64 = 0.25;
 
 /// A decision of the log, or several that are one.
 #[derive(Clone, Debug, PartialEq)]

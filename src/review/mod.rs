@@ -3,15 +3,25 @@
 //! State = `instances.json` + `review.jsonl` replayed. The pipeline's results are never changed, and the log only
 //! grows: undo and redo are lines of it like any other.
 
+pub mod best_views;
+pub mod box_fit;
+pub mod bulk;
+pub mod compare;
 mod decision;
 pub mod edit;
+pub mod facets;
+pub mod filter;
 mod history;
 mod log;
 pub mod masks;
+pub mod measures;
+pub mod pace;
 pub mod queue;
 mod rescale;
 #[cfg(test)]
 mod tests;
+pub mod vocabulary;
+pub mod worklist;
 
 use crate::scene::{Instance, OrientedBox};
 pub use decision::{Decision, DrawnMask, HalfSpace, MaskPart, Reason, Reviewed, Verdict};

@@ -2,6 +2,8 @@
 
 use super::compare::{self, ComparePanel};
 use super::edit_photo;
+use super::ghosts;
+use super::hover;
 use super::measure;
 use super::tags::{self, Tags};
 use crate::app::command::Command;
@@ -24,6 +26,8 @@ const STRIP: Vec2 = vec2(64.0, 50.0);
 pub(in crate::app) struct PhotoPanel {
     /// Masks as painted, and what for: photo and stamp.
     masks: Option<((usize, u64), TextureHandle)>,
+    /// The outline of the instance under the pointer, and what for: photo, stamp and instance.
+    outline: Option<((usize, u64, u32), TextureHandle)>,
     last_click: Option<Pos2>,
     /// Photo at the last frame: the strip scrolls when it has changed.
     last_photo: Option<usize>,
@@ -37,6 +41,7 @@ impl PhotoPanel {
     pub(super) fn new(ctx: &Context) -> Self {
         Self {
             masks: None,
+            outline: None,
             last_click: None,
             last_photo: None,
             there: false,
@@ -112,6 +117,9 @@ impl PhotoPanel {
         {
             painter.image(masks, whole, uv, Color32::WHITE);
         }
+        if alone && let Some(outline) = self.outline_texture(ui, model, index) {
+            painter.image(outline, whole, uv, Color32::WHITE);
+        }
         if alone && model.view.shown.boxes {
             boxes(ui, &painter.with_clip_rect(whole.intersect(rect)), model, index, size, &placed);
         }
@@ -119,14 +127,23 @@ impl PhotoPanel {
             let camera = camera.resized(size[0] as u32, size[1] as u32);
             let near = 1e-3 * model.extent.radius;
             let to_panel = |line: overlay::Line| line.map(|p| to_pos(placed.panel(p)));
-            let clipped = painter.with_clip_rect(whole.intersect(rect));
-            measure::draw(&clipped, model, &camera, near, &to_panel);
-            self.edit.draw(ui, &clipped, model, index, (&camera, near, whole), &to_panel);
+            let inside = painter.with_clip_rect(whole.intersect(rect));
+            if alone && model.view.shown.boxes {
+                ghosts::draw(&inside, model, &camera, near, &to_panel);
+            }
+            measure::draw(&inside, model, &camera, near, &to_panel);
+            self.edit.draw(ui, &inside, model, index, (&camera, near, whole), &to_panel);
         }
         if !alone {
             self.compare.draw(ui, rect, whole, model, index, out);
         }
         navigate(ui, response, view, &placed, (size, min, area), out);
+        let still = response.hover_pos().filter(|_| !ui.input(|i| i.pointer.any_down()));
+        let pixel = |p: Pos2| placed.photo([f64::from(p.x), f64::from(p.y)]);
+        let under = still.map(|p| hits(model, index, size, pixel(p)).first().copied());
+        if still.is_some() || !response.contains_pointer() {
+            hover::tell(ui, "photo", under, model, out);
+        }
         let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
         if let (Some(p), true) = (clicked, model.measure.is_some()) {
             out.push(Command::MeasureInPhoto(index, placed.photo([f64::from(p.x), f64::from(p.y)])));
@@ -134,11 +151,12 @@ impl PhotoPanel {
             out.extend(edit_photo::click(model, index, placed.photo([f64::from(p.x), f64::from(p.y)])));
         } else if response.double_clicked() {
             out.extend(model.view.instance.map(Command::FlyTo));
+        } else if let (Some(p), true) = (clicked, ui.input(|i| i.modifiers.command)) {
+            out.extend(hits(model, index, size, pixel(p)).first().map(|id| Command::Toggle(*id)));
         } else if let Some(p) = clicked {
             let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
             self.last_click = Some(p);
-            let pixel = placed.photo([f64::from(p.x), f64::from(p.y)]);
-            let hits = hits(model, index, size, pixel);
+            let hits = hits(model, index, size, pixel(p));
             out.push(Command::Select(pick::choose(&hits, model.view.instance, again)));
         }
     }
@@ -154,6 +172,19 @@ impl PhotoPanel {
             self.masks = Some((key, ui.ctx().load_texture("masks", image, TextureOptions::LINEAR)));
         }
         self.masks.as_ref().map(|m| m.1.id())
+    }
+
+    /// The outline of the instance under the pointer, painted when that has changed.
+    fn outline_texture(&mut self, ui: &Ui, model: &Model, index: usize) -> Option<eframe::egui::TextureId> {
+        let id = model.hovered.filter(|id| model.view.instance != Some(*id))?;
+        let key = (index, model.mask_stamp, id);
+        if self.outline.as_ref().is_none_or(|o| o.0 != key) {
+            let image = mask_image::paint_outline(model.masks_of(index)?, id)?;
+            let bytes: Vec<u8> = image.pixels.into_iter().flatten().collect();
+            let image = ColorImage::from_rgba_unmultiplied([image.width, image.height], &bytes);
+            self.outline = Some((key, ui.ctx().load_texture("outline", image, TextureOptions::LINEAR)));
+        }
+        self.outline.as_ref().map(|o| o.1.id())
     }
 
     fn strip(&mut self, ui: &mut Ui, model: &Model, photos: &mut Photos, index: usize, out: &mut Vec<Command>) {
@@ -266,9 +297,11 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
         if !(selected || (model.is_shown(i.id) && i.views.iter().any(|v| v.image == *stem))) {
             continue;
         }
-        let [r, g, b] = overlay::color(i.id);
+        let [r, g, b] = model.color(i.id);
         let stroke = if selected {
             Stroke::new(2.5, Color32::from_rgb(r, g, b))
+        } else if model.hovered == Some(i.id) || model.marked.contains(&i.id) {
+            Stroke::new(2.0, Color32::from_rgb(r, g, b))
         } else if overlay::is_background(&i.label) {
             Stroke::new(1.0, Color32::from_rgba_unmultiplied(r, g, b, 60))
         } else {
@@ -279,11 +312,11 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
         }
     }
     let mut tags = Tags::new(painter.clip_rect());
-    for item in tags::by_importance(model, None) {
+    for item in tags::by_importance(model, model.hovered) {
         let i = &item.instance;
         if model.view.instance == Some(i.id) || i.views.iter().any(|v| v.image == *stem) {
             let spot = overlay::top(&camera, &model.box_of(i)).map(|p| to_pos(placed.panel(p)));
-            tags.put(ui, painter, spot, item, model.view.instance == Some(i.id));
+            tags.put(ui, painter, model, spot, item, [model.view.instance, model.hovered].contains(&Some(i.id)));
         }
     }
 }

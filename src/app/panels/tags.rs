@@ -35,7 +35,15 @@ impl Tags {
 
     /// Writes the name above `spot`. One that is `chosen` is written in full, moved into the area if need be; another
     /// only where it fits.
-    pub(super) fn put(&mut self, ui: &Ui, painter: &Painter, spot: Option<Pos2>, item: &Reviewed, chosen: bool) {
+    pub(super) fn put(
+        &mut self,
+        ui: &Ui,
+        painter: &Painter,
+        model: &Model,
+        spot: Option<Pos2>,
+        item: &Reviewed,
+        chosen: bool,
+    ) {
         let Some(spot) = spot.filter(|p| self.area.expand(if chosen { 200.0 } else { 0.0 }).contains(*p)) else {
             return;
         };
@@ -54,7 +62,7 @@ impl Tags {
         } else if !self.area.contains_rect(tag) || self.taken.iter().any(|t| t.intersects(tag)) {
             return;
         }
-        let [r, g, b] = overlay::color(i.id);
+        let [r, g, b] = model.color(i.id);
         let dim = if ui.visuals().dark_mode { 170 } else { 200 };
         painter.rect_filled(tag, 3.0, Color32::from_black_alpha(if chosen { 225 } else { dim }));
         let bar = Rect::from_min_size(tag.min, vec2(3.5, tag.height()));

@@ -1,7 +1,10 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
+use super::box_select::Band;
 use super::edit_bar;
+use super::ghosts;
 use super::handles::{Handles, Scene};
+use super::hover;
 use super::legend;
 use super::measure;
 use super::tags::{self, Tags};
@@ -43,7 +46,9 @@ pub(in crate::app) struct ViewportPanel {
     last_click: Option<Pos2>,
     tape: measure::Tape,
     handles: Handles,
-    hovered: Option<u32>,
+    band: Band,
+    rect: Rect,
+    bare: bool,
 }
 
 impl ViewportPanel {
@@ -58,7 +63,9 @@ impl ViewportPanel {
             last_click: None,
             tape: measure::Tape::default(),
             handles: Handles::default(),
-            hovered: None,
+            band: Band::default(),
+            rect: Rect::NOTHING,
+            bare: false,
         }
     }
 
@@ -80,13 +87,39 @@ impl ViewportPanel {
         right && screen.is_sharp() && ready.drawn().unwrap_or(!screen.is_soft())
     }
 
-    pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+    /// Where the picture was in the last frame, points.
+    pub(in crate::app) fn rect(&self) -> Rect {
+        self.rect
+    }
+
+    /// Leaves the bars out, or not.
+    pub(in crate::app) fn without_bars(&mut self, bare: bool) {
+        self.bare = bare;
+    }
+
+    /// Whether the CPU draws the splats.
+    pub(in crate::app) fn is_soft(&self) -> bool {
+        self.gl.as_ref().is_none_or(|gl| gl.1.is_soft())
+    }
+
+    pub(in crate::app) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+        if !self.bare {
+            self.bars(ui, model, out);
+        }
+        self.picture(ui, model, out);
+    }
+
+    fn bars(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 3)).show(ui, |ui| {
             toolbar(ui, model, out);
             trim::bar(ui, model, out);
             self.tape.bar(ui, model, out);
         });
+    }
+
+    fn picture(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         let rect = ui.available_rect_before_wrap();
+        self.rect = rect;
         if rect.width() < 8.0 || rect.height() < 8.0 {
             return;
         }
@@ -112,24 +145,29 @@ impl ViewportPanel {
             });
         }
         if model.view.shown.boxes {
-            self.boxes(model, &camera, near, &to_screen, &mut shapes);
+            boxes(model, &camera, near, &to_screen, &mut shapes);
         }
         trim::outline(model, &camera, near, &mut |line, stroke| {
             shapes.push(Shape::line_segment(to_screen(line), stroke))
         });
         painter.extend(shapes);
-        self.names(ui, &painter, rect, model, &camera);
+        ghosts::draw(&painter, model, &camera, near, &to_screen);
+        names(ui, &painter, rect, model, &camera);
         measure::draw(&painter, model, &camera, near, &to_screen);
         if is_empty(model) {
             let text = "The 3D view fills up when the photos' cameras are known.";
             painter.text(rect.center(), Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
         }
-        edit_bar::bar(ui, rect, model, out);
+        if !self.bare {
+            edit_bar::bar(ui, rect, model, out);
+        }
         let scene = Scene { model, camera: &camera, rect, near };
         if self.handles.ui(ui, &response, &painter, &scene, out) && !camera_only(ui) {
             return;
         }
-        move_camera(ui, &response, rect, model, &camera, out);
+        if model.edit.is_some() || !self.band.ui(ui, &response, rect, model, &camera, out) {
+            move_camera(ui, &response, rect, model, &camera, out);
+        }
         self.click(ui, &response, rect, model, &camera, near, out);
     }
 
@@ -208,60 +246,6 @@ impl ViewportPanel {
         self.asked = Some((view.clone(), draw, now));
     }
 
-    fn boxes(
-        &self,
-        model: &Model,
-        camera: &Camera,
-        near: f64,
-        to_screen: &dyn Fn(Line) -> [Pos2; 2],
-        shapes: &mut Vec<Shape>,
-    ) {
-        let selected = model.view.instance;
-        let mut items: Vec<&Reviewed> = model.items().values().filter(|i| model.is_shown(i.instance.id)).collect();
-        // The selected one on top of the others.
-        items.sort_by_key(|i| (Some(i.instance.id) == selected, i.instance.id));
-        for item in items {
-            let i = &item.instance;
-            let is_selected = selected == Some(i.id);
-            let obb = model.box_of(i);
-            let [r, g, b] = overlay::color(i.id);
-            let stroke = if is_selected {
-                for face in overlay::box_faces(camera, &obb) {
-                    let points = face.map(|p| to_screen([p, p])[0]);
-                    let fill = Color32::from_rgba_unmultiplied(r, g, b, 18);
-                    shapes.push(Shape::convex_polygon(points.to_vec(), fill, Stroke::NONE));
-                }
-                Stroke::new(3.0, Color32::from_rgb(r, g, b))
-            } else {
-                let faint = item.verdict == Verdict::Rejected || i.state == InstanceState::Dropped;
-                let alpha = if faint || overlay::is_background(&i.label) { 60 } else { 200 };
-                let (width, alpha) = if self.hovered == Some(i.id) { (2.2, 255) } else { (1.3, alpha) };
-                Stroke::new(width, Color32::from_rgba_unmultiplied(r, g, b, alpha))
-            };
-            for line in overlay::box_lines(camera, &obb, near) {
-                if is_selected {
-                    let edge = Stroke::new(4.5, Color32::from_black_alpha(150));
-                    shapes.push(Shape::line_segment(to_screen(line), edge));
-                }
-                shapes.push(Shape::line_segment(to_screen(line), stroke));
-            }
-        }
-    }
-
-    /// Names of the boxes.
-    fn names(&self, ui: &Ui, painter: &egui::Painter, rect: Rect, model: &Model, camera: &Camera) {
-        if !model.view.shown.boxes {
-            return;
-        }
-        let mut tags = Tags::new(rect);
-        for item in tags::by_importance(model, self.hovered) {
-            let i = &item.instance;
-            let chosen = [self.hovered, model.view.instance].contains(&Some(i.id));
-            let spot = overlay::top(camera, &model.box_of(i)).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
-            tags.put(ui, painter, spot, item, chosen);
-        }
-    }
-
     #[allow(clippy::too_many_arguments)]
     fn click(
         &mut self,
@@ -274,11 +258,11 @@ impl ViewportPanel {
         out: &mut Vec<Command>,
     ) {
         let local = |p: Pos2| [f64::from(p.x - rect.min.x), f64::from(p.y - rect.min.y)];
-        let hovered = response.hover_pos().filter(|_| !ui.input(|i| i.pointer.any_down()));
-        let under = hovered.and_then(|p| hits(model, camera, local(p)).first().copied());
-        if under != self.hovered {
-            self.hovered = under;
-            ui.ctx().request_repaint();
+        let still = response.hover_pos().filter(|_| !ui.input(|i| i.pointer.any_down()));
+        let under = still.map(|p| hits(model, camera, local(p)).first().copied());
+        // While a button is down, what was under the pointer stays.
+        if still.is_some() || !response.contains_pointer() {
+            hover::tell(ui, "3D", under, model, out);
         }
         let Some(p) = response.interact_pointer_pos().filter(|_| response.clicked()) else { return };
         if model.measure.is_some() {
@@ -287,6 +271,10 @@ impl ViewportPanel {
             return;
         }
         if model.edit.is_some() {
+            return;
+        }
+        if ui.input(|i| i.modifiers.command) {
+            out.extend(hits(model, camera, local(p)).first().map(|id| Command::Toggle(*id)));
             return;
         }
         let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
@@ -304,6 +292,57 @@ impl ViewportPanel {
             Some(photo) => out.push(Command::ShowPhoto(photo)),
             None => out.push(Command::Select(pick::choose(&hits(model, camera, local(p)), model.view.instance, again))),
         }
+    }
+}
+
+fn boxes(model: &Model, camera: &Camera, near: f64, to_screen: &dyn Fn(Line) -> [Pos2; 2], shapes: &mut Vec<Shape>) {
+    let selected = model.view.instance;
+    let is_marked = |id: u32| model.marked.contains(&id);
+    let mut items: Vec<&Reviewed> = model.items().values().filter(|i| model.is_shown(i.instance.id)).collect();
+    // The selected ones on top of the others.
+    items.sort_by_key(|i| (Some(i.instance.id) == selected, is_marked(i.instance.id), i.instance.id));
+    for item in items {
+        let i = &item.instance;
+        let is_selected = selected == Some(i.id);
+        let obb = model.box_of(i);
+        let [r, g, b] = model.color(i.id);
+        let edged = is_selected || is_marked(i.id);
+        let stroke = if is_selected {
+            for face in overlay::box_faces(camera, &obb) {
+                let points = face.map(|p| to_screen([p, p])[0]);
+                let fill = Color32::from_rgba_unmultiplied(r, g, b, 18);
+                shapes.push(Shape::convex_polygon(points.to_vec(), fill, Stroke::NONE));
+            }
+            Stroke::new(3.0, Color32::from_rgb(r, g, b))
+        } else if edged {
+            Stroke::new(2.2, Color32::from_rgb(r, g, b))
+        } else {
+            let faint = item.verdict == Verdict::Rejected || i.state == InstanceState::Dropped;
+            let alpha = if faint || overlay::is_background(&i.label) { 60 } else { 200 };
+            let (width, alpha) = if model.hovered == Some(i.id) { (2.2, 255) } else { (1.3, alpha) };
+            Stroke::new(width, Color32::from_rgba_unmultiplied(r, g, b, alpha))
+        };
+        for line in overlay::box_lines(camera, &obb, near) {
+            if edged {
+                let edge = Stroke::new(stroke.width + 1.5, Color32::from_black_alpha(150));
+                shapes.push(Shape::line_segment(to_screen(line), edge));
+            }
+            shapes.push(Shape::line_segment(to_screen(line), stroke));
+        }
+    }
+}
+
+/// Names of the boxes.
+fn names(ui: &Ui, painter: &egui::Painter, rect: Rect, model: &Model, camera: &Camera) {
+    if !model.view.shown.boxes {
+        return;
+    }
+    let mut tags = Tags::new(rect);
+    for item in tags::by_importance(model, model.hovered) {
+        let i = &item.instance;
+        let chosen = [model.hovered, model.view.instance].contains(&Some(i.id));
+        let spot = overlay::top(camera, &model.box_of(i)).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
+        tags.put(ui, painter, model, spot, item, chosen);
     }
 }
 

@@ -1,17 +1,18 @@
 //! What the user asked for, carried out after the frame.
 
+use super::choose::is_about_shape;
 use super::{Answer, Window};
 use crate::app::command::Command;
 use crate::app::log::Level;
 use crate::app::orbit::Orbit;
+use crate::app::order;
 use crate::app::panels::{self, Field, Pane};
 use crate::app::shortcuts::Action;
 use crate::app::view_state::Shown;
-use crate::app::{export, order};
-use crate::export::{Format, Include};
 use crate::review::{Decision, Review, ReviewError, queue};
+use crate::scene::{Instance, OrientedBox};
 use eframe::egui::Context;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 
 /// Seconds that a flight of the 3D camera takes.
 const FLIGHT: f64 = 0.3;
@@ -31,7 +32,7 @@ impl Window {
             Command::MeasureInPhoto(photo, pixel) => self.measure_in_photo(photo, pixel),
             Command::SetScale(metres) => self.set_scale(ctx, metres),
             Command::Look(orbit) => {
-                self.flight = None;
+                (self.flight, self.shell.turning) = (None, None);
                 self.camera_moved = true;
                 self.model.view.orbit = Some(orbit);
                 self.model.view.on_camera = None;
@@ -42,6 +43,16 @@ impl Window {
             Command::Mark(ids) => self.model.mark(ids),
             Command::Toggle(id) => self.model.toggle(id),
             Command::Hover(id) => self.model.hovered = id,
+            Command::FlyToBox(place) => self.fly_to_box(ctx, &place),
+            Command::Only(ids) => {
+                let ids: BTreeSet<u32> = ids.into_iter().collect();
+                let words: Vec<String> = ids.iter().map(u32::to_string).collect();
+                self.model.view.filter = format!("#{}", words.join(","));
+                self.model.arrange();
+                self.model.mark(ids);
+            }
+            Command::Versus(wish) => self.versus(ctx, wish),
+            Command::SecondOpinion(second) => self.second_opinion(second),
             Command::Filter(filter) => {
                 self.model.view.filter = filter;
                 self.model.arrange();
@@ -58,7 +69,10 @@ impl Window {
                 self.layout.theme = theme;
                 ctx.set_theme(theme);
             }
-            Command::ResetLayout => self.layout.tree = panels::default_layout().tree,
+            Command::ResetLayout => {
+                self.layout.tree = panels::default_layout().tree;
+                self.layout.demo = false;
+            }
             Command::Open(path) => self.open(ctx, &path),
             Command::Browse { video } => self.browse(ctx, video),
             Command::Run { input, out } => self.start_run(ctx, input, out),
@@ -67,6 +81,8 @@ impl Window {
             Command::Export { format, include, out } => self.export(ctx, format, include, out),
             Command::FixAndAccept(typed) => self.fix_and_accept(typed),
             Command::Edit(command) => self.edit_command(ctx, command),
+            Command::SetFilters(filters) => self.set_filters(filters),
+            Command::Shell(wish) => self.shell(ctx, wish),
         }
     }
 
@@ -74,10 +90,10 @@ impl Window {
         let selected = self.model.view.instance;
         let shown = self.model.view.shown;
         match action {
-            Action::Accept => selected.into_iter().for_each(|id| self.decide(id, Decision::Accept)),
-            Action::Reject => selected.into_iter().for_each(|id| self.decide(id, Decision::REJECT)),
-            Action::Recaption => self.edit(Field::Caption),
-            Action::Relabel => self.edit(Field::Label),
+            Action::Accept => self.decide_selected(Decision::Accept),
+            Action::Reject => self.decide_selected(Decision::REJECT),
+            Action::Recaption => self.edit(ctx, Field::Caption),
+            Action::Relabel => self.edit(ctx, Field::Label),
             Action::Next => self.model.select(order::neighbour(&self.model.order, selected, 1)),
             Action::Previous => self.model.select(order::neighbour(&self.model.order, selected, -1)),
             Action::NextFrame => self.model.step_photo(1),
@@ -100,15 +116,11 @@ impl Window {
             Action::Measure => self.measure(),
             Action::Filter => {
                 panels::bring_up(&mut self.layout.tree, Pane::List);
-                self.panels.edit_filter();
+                self.panels.edit_filter(ctx);
             }
             Action::Undo => self.step_back(Review::undo, "nothing to undo"),
             Action::Redo => self.step_back(Review::redo, "nothing to redo"),
             Action::Open => self.dialogs.ask_open(),
-            Action::Export => match &self.model.root {
-                Some(root) if self.model.review.is_some() => self.dialogs.ask_export(root),
-                _ => self.tell(Level::Info, "there is no finished scene to export yet".into()),
-            },
             Action::Help => self.dialogs.help = !self.dialogs.help,
             Action::EditBox => self.edit_box(ctx),
             Action::FixAndAccept => self.fix_and_accept(Vec::new()),
@@ -116,12 +128,29 @@ impl Window {
             Action::Split => self.ask_split(ctx),
             Action::Delete => self.delete(),
             Action::Add => self.ask_add(ctx),
+            Action::RejectAs(reason) => self.decide_selected(Decision::Reject { reason: Some(reason) }),
+            Action::Unsure => self.decide_selected(Decision::Unsure),
+            Action::Note => self.edit(ctx, Field::Note),
+            Action::MarkAll => self.mark_all(),
+            Action::OnlyOne => self.only_one(),
+            Action::Confirm => self.confirm(),
+            Action::Export
+            | Action::Palette
+            | Action::ScaleUp
+            | Action::ScaleDown
+            | Action::ScaleReset
+            | Action::NextScene
+            | Action::DemoLayout
+            | Action::SlowOrbit
+            | Action::Picture
+            | Action::Film
+            | Action::Reviewer => self.shell_action(ctx, action),
         }
     }
 
-    pub(super) fn edit(&mut self, field: Field) {
+    pub(super) fn edit(&mut self, ctx: &Context, field: Field) {
         panels::bring_up(&mut self.layout.tree, Pane::Inspector);
-        self.panels.edit(field);
+        self.panels.edit(ctx, field);
     }
 
     pub(super) fn show(&mut self, shown: Shown) {
@@ -157,6 +186,7 @@ impl Window {
             self.tell(Level::Info, "decisions can be taken when the run is done".into());
             return false;
         };
+        self.fits_old |= decisions.iter().any(|d| is_about_shape(&d.1));
         if let Err(e) = review.decide_all(decisions) {
             self.tell(Level::Error, e.to_string());
             return false;
@@ -170,12 +200,17 @@ impl Window {
         self.model.arrange();
         self.model.forget_gone();
         self.model.mask_stamp += 1;
+        if let Some(mut versus) = self.model.versus.take() {
+            versus.refresh(self.model.items());
+            self.model.versus = Some(versus);
+        }
     }
 
     pub(super) fn step_back(&mut self, step: fn(&mut Review) -> Result<Option<Vec<u32>>, ReviewError>, nothing: &str) {
         let Some(review) = &mut self.model.review else { return };
         match step(review) {
             Ok(Some(ids)) => {
+                self.fits_old = true;
                 self.reviewed();
                 self.model.mark(ids.into_iter().collect());
             }
@@ -199,12 +234,19 @@ impl Window {
 
     pub(super) fn fly_to_selected(&mut self, ctx: &Context) {
         let Some(item) = self.model.selected() else { return };
-        let b = item.instance.obb;
+        let to = self.view_of(&item.instance);
+        self.fly(ctx, to);
+        self.camera_moved = true;
+    }
+
+    /// The 3D view that shows an instance from the side where it was photographed.
+    pub(super) fn view_of(&self, instance: &Instance) -> Orbit {
+        let b = instance.obb;
         let from = self.model.view.orbit.unwrap_or_default();
         // Very large things are looked at from inside: one would be behind the wall otherwise.
         let radius = (b.size.norm() * 0.5).min(self.model.extent.radius * 0.5);
         let mut to = from.framing(b.center, radius);
-        let best = self.model.photo_index(&item.instance.best_view).and_then(|k| self.model.camera(k));
+        let best = self.model.photo_index(&instance.best_view).and_then(|k| self.model.camera(k));
         if let Some(photo) = best.filter(|c| self.model.extent.upright && !b.contains(&c.center(), 0.0)) {
             // From the side that was photographed: the other one is full of holes.
             let ahead = b.center - photo.center();
@@ -212,7 +254,12 @@ impl Window {
             let distance = to.distance.clamp(0.2 * ahead.norm(), 1.2 * ahead.norm());
             to = Orbit { target: b.center, distance, ..seen };
         }
-        self.fly(ctx, to);
+        to
+    }
+
+    fn fly_to_box(&mut self, ctx: &Context, place: &OrientedBox) {
+        let from = self.model.view.orbit.unwrap_or_default();
+        self.fly(ctx, from.framing(place.center, place.size.norm() * 0.5));
         self.camera_moved = true;
     }
 
@@ -246,15 +293,6 @@ impl Window {
                 rfd::FileDialog::new().set_title("Open a scene, or a folder of photos").pick_folder()
             };
             let _ = answer.send(Answer::Chosen(chosen));
-            ctx.request_repaint();
-        });
-    }
-
-    pub(super) fn export(&mut self, ctx: &Context, format: Format, include: Include, out: PathBuf) {
-        let Some(root) = self.model.root.clone() else { return };
-        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
-        std::thread::spawn(move || {
-            let _ = answer.send(Answer::Exported(export::export(&root, format, include, &out)));
             ctx.request_repaint();
         });
     }

@@ -4,6 +4,7 @@ use super::{Answer, Window};
 use crate::app::edit::{Adding, BoxEdit, Found, What};
 use crate::app::log::Level;
 use crate::app::near::reduced;
+use crate::app::panels::Field;
 use crate::app::photos::{Photo, Pixels};
 use crate::perception::View;
 use crate::perception::grow::Ground;
@@ -64,7 +65,7 @@ impl Window {
         let obb = OrientedBox::upright(Point3::origin(), Vector3::repeat(1.0), 0.0);
         self.model.edit = Some(BoxEdit::new(id, What::Add(Adding::Start), obb));
         self.model.measure = None;
-        crate::app::panels::bring_up(&mut self.layout.tree, crate::app::panels::Pane::Box);
+        self.show_box_panel();
         self.gather(ctx, Vec::new());
     }
 
@@ -150,7 +151,7 @@ impl Window {
         self.decide_all(vec![(edit.id, Decision::Add { instance: Box::new(instance), masks })]);
         if self.model.items().contains_key(&edit.id) {
             self.model.select(Some(edit.id));
-            self.edit_label();
+            self.edit(ctx, Field::Label);
             ctx.request_repaint();
         }
     }

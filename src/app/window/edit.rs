@@ -6,7 +6,7 @@ use crate::app::edit::{self as editing, Adding, BoxEdit, EditCommand, EditKey, W
 use crate::app::gizmo::Tool;
 use crate::app::log::Level;
 use crate::app::near::{self, Gather, Near};
-use crate::app::panels::{self, Field, Pane};
+use crate::app::panels::{self, Pane};
 use crate::app::shortcuts::Action;
 use crate::review::edit::{self, Snap};
 use crate::review::{Decision, HalfSpace, Reviewed, queue};
@@ -51,8 +51,13 @@ impl Window {
     fn begin_edit(&mut self, ctx: &Context, edit: BoxEdit, items: &[Reviewed]) {
         self.model.measure = None;
         self.model.edit = Some(edit);
-        panels::bring_up(&mut self.layout.tree, Pane::Box);
+        self.show_box_panel();
         self.gather(ctx, items.to_vec());
+    }
+
+    pub(super) fn show_box_panel(&mut self) {
+        panels::set_open(&mut self.layout.tree, Pane::Box, true);
+        panels::bring_up(&mut self.layout.tree, Pane::Box);
     }
 
     pub(super) fn end_edit(&mut self) {
@@ -392,9 +397,5 @@ impl Window {
         }
         rest.push(Command::FixAndAccept(typed));
         rest
-    }
-
-    pub(super) fn edit_label(&mut self) {
-        self.edit(Field::Label);
     }
 }

@@ -1,5 +1,6 @@
 //! What other threads send: the loader, a run, and the answers of threads that the window started.
 
+use super::versus::other_logs;
 use super::{Answer, Window};
 use crate::app::load::Piece;
 use crate::app::log::Level;
@@ -53,6 +54,7 @@ impl Window {
             Piece::Failed(text) => self.tell(Level::Error, text),
             Piece::Done => {
                 self.loading = false;
+                self.fits_old = true;
                 self.log.add(Level::Info, "the scene is loaded".into());
                 if self.run.as_ref().is_some_and(|r| r.progress.over && r.progress.failed.is_none()) {
                     self.end_run();
@@ -76,7 +78,8 @@ impl Window {
 
     pub(super) fn begin_review(&mut self, root: &Path, instances: Vec<Instance>) {
         self.model.set_running(&instances);
-        match Review::open(root, instances, &self.reviewer) {
+        let open = if self.model.second { Review::open_second } else { Review::open };
+        match open(root, instances, &self.reviewer) {
             Ok(review) => {
                 for notice in review.notices().to_vec() {
                     self.tell(Level::Warning, notice);
@@ -85,6 +88,7 @@ impl Window {
             }
             Err(e) => self.tell(Level::Error, e.to_string()),
         }
+        self.model.other_logs = other_logs(root, self.model.review.as_ref());
         self.model.arrange();
         if self.model.selected().is_none() {
             self.model.view.instance = None;
@@ -184,11 +188,21 @@ impl Window {
                         None => self.log.add(Level::Info, "nothing was chosen".into()),
                     }
                 }
-                Answer::Exported(Ok(text)) => self.tell(Level::Info, text),
-                Answer::Exported(Err(text)) => self.tell(Level::Error, text),
+                Answer::ChosenVersus(path) => {
+                    self.asking = false;
+                    if let Some(path) = path {
+                        self.panels.chosen_versus(path.display().to_string());
+                    }
+                }
+                Answer::Versus(read) => self.take_versus(read),
                 Answer::Rescaled(result) => self.rescaled(ctx, result),
                 Answer::Near(id, near) => self.gathered(ctx, id, near),
                 Answer::Masked(masked) => self.masked(masked),
+                Answer::Fitted(masks, fits) if Arc::ptr_eq(&masks, &self.model.masks) => {
+                    self.model.fits = Arc::new(fits);
+                    self.model.arrange();
+                }
+                Answer::Fitted(..) => {}
             }
         }
     }

@@ -35,6 +35,12 @@ pub(super) enum Action {
     Open,
     Export,
     Help,
+    EditBox,
+    FixAndAccept,
+    Merge,
+    Split,
+    Delete,
+    Add,
     RejectAs(Reason),
     Unsure,
     Note,
@@ -109,6 +115,12 @@ pub(super) const TABLE: &[Row] = &[
     (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Help, NONE, Key::Questionmark, "Show or hide this help"),
     (Action::Help, NONE, Key::F1, "Show or hide this help"),
+    (Action::EditBox, NONE, Key::E, "Edit the box, or end that"),
+    (Action::FixAndAccept, CTRL, Key::Enter, "Keep what is being typed or dragged, and accept"),
+    (Action::Merge, CTRL, Key::M, "Merge the selected instances into one"),
+    (Action::Split, CTRL, Key::K, "Split the instance by a plane"),
+    (Action::Delete, NONE, Key::Delete, "Delete the selected instances"),
+    (Action::Add, NONE, Key::I, "Add an instance: click it in the photo, or draw its box"),
     (Action::RejectAs(Reason::Nothing), NONE, Key::Num1, "Reject: nothing there"),
     (Action::RejectAs(Reason::Label), NONE, Key::Num2, "Reject: wrong label"),
     (Action::RejectAs(Reason::Box), NONE, Key::Num3, "Reject: wrong box"),
@@ -142,7 +154,10 @@ pub(super) const TABLE: &[Row] = &[
 /// help's keys are taken: the others are the dialog's.
 pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
     if ctx.egui_wants_keyboard_input() {
-        return Vec::new();
+        // The text field takes Enter for itself too: it keeps its text.
+        let fix =
+            |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.command);
+        return if ctx.input(|i| i.events.iter().any(fix)) { vec![Action::FixAndAccept] } else { Vec::new() };
     }
     let mut found = Vec::new();
     ctx.input_mut(|i| {

@@ -1,8 +1,10 @@
 //! The window itself: its parts, one frame of it, and what it says.
 
 mod act;
+mod add;
 mod bar;
 mod choose;
+mod edit;
 mod measure;
 mod poll;
 mod scene;
@@ -17,6 +19,7 @@ use super::command::Command;
 use super::load::{self, Piece, Progress};
 use super::log::{Level, Log};
 use super::model::Model;
+use super::near::Near;
 use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
@@ -24,6 +27,7 @@ use super::screenshot::Screenshot;
 use super::shortcuts::{self, Mode};
 use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
+use crate::perception::grow::Ground;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
@@ -56,6 +60,10 @@ enum Answer {
     Versus(versus::Read),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
+    /// Points near the box of an instance.
+    Near(u32, Arc<Near>),
+    /// What a click in a photo found.
+    Masked(add::Masked),
     /// How well boxes fit, by id, with these masks.
     Fitted(Arc<Vec<FrameMasks>>, BTreeMap<u32, f64>),
 }
@@ -85,6 +93,8 @@ pub(super) struct Window {
     reviewer: String,
     title: String,
     options: RunOptions,
+    /// A photo made ready to find things under clicks in.
+    ground: Option<(usize, Arc<Ground>)>,
     shell: ShellState,
     /// It has to be found out anew how well boxes fit.
     fits_old: bool,
@@ -119,6 +129,7 @@ impl Window {
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
+            ground: None,
             fits_old: false,
             shell,
         };
@@ -200,7 +211,11 @@ impl Window {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
         let modal = self.dialogs.is_open() || self.shell.overlays.is_modal();
-        let mode = if self.model.measure.is_some() { Mode::Tool } else { Mode::Deciding };
+        if self.model.edit.is_some() && !modal {
+            commands.extend(super::edit::pressed(&ctx).into_iter().map(Command::Edit));
+        }
+        let tool = self.model.measure.is_some() || self.model.edit.is_some();
+        let mode = if tool { Mode::Tool } else { Mode::Deciding };
         commands.extend(shortcuts::pressed(&ctx, mode, modal).into_iter().map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
@@ -216,9 +231,10 @@ impl Window {
         let settled = !self.loading && viewport.is_settled(&self.model);
         let turned = self.turning.frame(&ctx, orbit, viewport.shown(), settled, took);
         commands.extend(turned.map(Command::Look));
-        for command in commands {
+        for command in self.joined(commands) {
             self.handle(&ctx, command);
         }
+        self.settle_edit(&ctx);
         if let Some(rect) = ctx.input(|i| i.viewport().inner_rect) {
             // Points of the window system: ours are larger where everything is.
             self.layout.size = [rect.width(), rect.height()].map(|s| s * ctx.zoom_factor());

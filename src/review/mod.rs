@@ -8,6 +8,7 @@ pub mod box_fit;
 pub mod bulk;
 pub mod compare;
 mod decision;
+pub mod edit;
 pub mod facets;
 pub mod filter;
 mod history;

@@ -2,6 +2,7 @@
 
 use super::welcome::{self, Recent};
 use crate::app::command::Command;
+use crate::app::edit;
 use crate::app::shell::Shell;
 use crate::app::shortcuts::{Action, TABLE, keys, what};
 use eframe::egui::{Align2, Button, Context, Grid, Id, Key, Modal, RichText, TextEdit, Ui, Window, vec2};
@@ -150,6 +151,18 @@ fn help(ui: &mut Ui, out: &mut Vec<Command>) {
                 told.push(row.0);
                 ui.label(RichText::new(keys(row.0)).strong());
                 ui.label(what(row.0));
+                ui.end_row();
+            }
+        }
+    });
+    ui.separator();
+    ui.label(RichText::new("While a box is edited").strong());
+    Grid::new("keys of an edit").num_columns(2).striped(true).show(ui, |ui| {
+        for (k, (does, key, what)) in edit::KEYS.iter().enumerate() {
+            // Of several keys that do the same the first is told.
+            if edit::KEYS[..k].iter().all(|other| other.0 != *does) {
+                ui.label(RichText::new(key.symbol_or_name()).strong());
+                ui.label(*what);
                 ui.end_row();
             }
         }

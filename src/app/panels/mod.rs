@@ -1,15 +1,20 @@
 //! The panels, and how they are laid out at first.
 
+mod box_fields;
 mod box_select;
+mod box_views;
 mod bulk;
 mod compare;
 mod completion;
 mod dialogs;
+mod edit_bar;
+mod edit_photo;
 mod export;
 mod facets;
 mod fields;
 mod finder;
 mod ghosts;
+mod handles;
 mod health;
 mod history;
 mod hover;
@@ -78,11 +83,13 @@ pub(super) enum Pane {
     Views,
     /// The scenes of a folder.
     Scenes,
+    /// The box, from three sides and in numbers.
+    Box,
 }
 
 impl Pane {
     /// All of them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Viewport,
         Self::Photo,
         Self::List,
@@ -95,6 +102,7 @@ impl Pane {
         Self::Facets,
         Self::Views,
         Self::Scenes,
+        Self::Box,
     ];
 
     /// Its name.
@@ -109,6 +117,7 @@ impl Pane {
             Self::Versus => "Compare",
             Self::Run => "Stages",
             Self::Log => "Log",
+            Self::Box => "Box",
             Self::Facets => "Filter",
             Self::Views => "Best views",
             Self::Scenes => "Scenes",
@@ -119,10 +128,10 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views, scenes] =
+    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views, scenes, obb] =
         Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![facets, run, log, scenes]);
-    let about = tiles.insert_tab_tile(vec![inspector, health, training, versus]);
+    let about = tiles.insert_tab_tile(vec![inspector, obb, health, training, versus]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.6), (below, 0.4)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
     let middle = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(viewport, 0.8), (views, 0.2)]);
@@ -170,6 +179,7 @@ pub(super) struct Panels {
     views: views::ViewsPanel,
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
+    obb: box_views::BoxPanel,
     training: training::TrainingPanel,
     versus: versus::VersusPanel,
 }
@@ -185,6 +195,7 @@ impl Panels {
             views: views::ViewsPanel::new(ctx),
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
+            obb: box_views::BoxPanel::default(),
             training: training::TrainingPanel::default(),
             versus: versus::VersusPanel::default(),
         }
@@ -250,6 +261,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::Training => self.panels.training.ui(ui, self.model, self.out),
             Pane::Versus => self.panels.versus.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
+            Pane::Box => self.panels.obb.ui(ui, self.model, self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
             Pane::Scenes => scenes::ui(ui, self.model, self.scenes, self.out),
         });

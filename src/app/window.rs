@@ -7,6 +7,7 @@ mod choose;
 mod edit;
 mod measure;
 mod poll;
+mod queue;
 mod scene;
 mod shell;
 mod status;
@@ -117,7 +118,8 @@ impl Window {
             dialogs: Dialogs::default(),
             layout,
             log: Log::default(),
-            toasts: Toasts::default().with_anchor(Anchor::BottomRight),
+            // Above the status bar.
+            toasts: Toasts::default().with_anchor(Anchor::BottomRight).with_margin(egui::vec2(8.0, 34.0)),
             pieces: load::closed(),
             loading: false,
             run: None,

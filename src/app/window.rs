@@ -23,7 +23,7 @@ use super::view_state::{Layout, SceneView};
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
-use eframe::egui::{self, Color32, Context, FontId, TextStyle, Ui, ViewportCommand};
+use eframe::egui::{self, Color32, Context, FontId, Popup, TextStyle, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
 use std::collections::BTreeMap;
@@ -189,7 +189,7 @@ impl eframe::App for Window {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
         let has_scene = self.run.is_some() || self.model.root.is_some();
-        let modal = self.dialogs.is_open();
+        let modal = self.dialogs.is_open() || Popup::is_any_open(&ctx);
         let mode = if self.model.measure.is_some() { Mode::Tool } else { Mode::Deciding };
         commands.extend(shortcuts::pressed(&ctx, mode, modal).into_iter().map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());

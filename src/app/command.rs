@@ -1,11 +1,13 @@
 //! What panels ask for. They change nothing themselves: the window carries these out after the frame.
 
 use super::compare::Compare;
+use super::edit::EditCommand;
 use super::filters::Filters;
 use super::look::Look;
 use super::orbit::Orbit;
 use super::order::Sort;
 use super::overlay::PhotoView;
+use super::shell::Shell;
 use super::shortcuts::Action;
 use super::versus::Against;
 use super::view_state::Shown;
@@ -127,6 +129,12 @@ pub(super) enum Command {
         /// Where to.
         out: PathBuf,
     },
+    /// Accept, with what text fields have decided.
+    FixAndAccept(Vec<Decision>),
+    /// About what is being edited.
+    Edit(EditCommand),
+    /// Something about the window itself.
+    Shell(Shell),
     /// Another set of saved filters.
     SetFilters(Filters),
 }

@@ -1,6 +1,8 @@
-//! The one place where the window calls `crate::export`.
+//! The one place where the window writes exports.
 
+use crate::export::check::{self, Problem};
 use crate::export::{self, Format, Include};
+use crate::scene::Job;
 use crate::scene::folder::SceneFolder;
 use std::path::Path;
 
@@ -24,8 +26,20 @@ pub(super) const INCLUDES: [(Include, &str); 3] = [
 ];
 
 /// Writes a scene as reviewed; what was written, or why not, in one sentence.
-pub(super) fn export(scene: &Path, format: Format, include: Include, out: &Path) -> Result<String, String> {
+pub(super) fn export(
+    scene: &Path,
+    format: Format,
+    include: Include,
+    out: &Path,
+    job: &dyn Job,
+) -> Result<String, String> {
     let folder = SceneFolder::open(scene).map_err(|e| e.to_string())?;
-    let done = export::export(&folder, format, out, include).map_err(|e| e.to_string())?;
+    let done = export::export_watched(&folder, format, out, include, job).map_err(|e| e.to_string())?;
     Ok(format!("exported {} files with {} instances to {}", done.files.len(), done.instances, out.display()))
+}
+
+/// What is wrong with exporting a scene so.
+pub(super) fn check(scene: &Path, format: Format, include: Include) -> Result<Vec<Problem>, String> {
+    let folder = SceneFolder::open(scene).map_err(|e| e.to_string())?;
+    check::check(&folder, format, include).map_err(|e| e.to_string())
 }

@@ -4,29 +4,42 @@
 //! Facts are in the scene folder, decisions in its `review.jsonl`, and how one looks at it in the user's configuration
 //! folder.
 
+mod colors;
 mod command;
 mod compare;
 mod crops;
 mod display;
+mod edit;
 mod export;
+mod film;
 mod filters;
+mod fuzzy;
+mod gizmo;
 mod gl;
 mod health;
+mod keymap;
 mod load;
 mod log;
 mod look;
 mod mask_image;
 mod measure;
 mod model;
+mod near;
 mod orbit;
 mod order;
+mod ortho;
 mod overlay;
 mod palette;
 mod panels;
 mod photos;
 mod pick;
+mod picture;
 mod screenshot;
+mod settings;
+mod shell;
 mod shortcuts;
+mod system;
+mod task;
 mod training;
 mod turning;
 mod versus;
@@ -42,7 +55,7 @@ use std::path::PathBuf;
 /// What the window opens with.
 #[derive(Clone, Debug)]
 pub enum Open {
-    /// A scene to review.
+    /// A scene to review, or a folder that holds scenes.
     Scene(PathBuf),
     /// Photos to make a scene of, watched while it is made.
     Run {

@@ -1,5 +1,6 @@
 //! What the window shows: the scene as far as it is known, the review, and the selection that all panels share.
 
+use super::edit::BoxEdit;
 use super::filters::Filters;
 use super::health;
 use super::load::stem;
@@ -10,11 +11,12 @@ use super::overlay;
 use super::photos::{Photo, Pixels};
 use super::versus::Versus;
 use super::view_state::SceneView;
+use crate::review::edit;
 use crate::review::masks::{self, Surface};
 use crate::review::measures::Context;
 use crate::review::{Counts, Review, Reviewed, Verdict};
 use crate::scene::folder::{SceneFolder, SceneMeta};
-use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, Sparse, Training};
+use crate::scene::{Camera, Capture, FrameMasks, Gaussians, Instance, OrientedBox, Sparse, Training};
 use nalgebra::{Point3, Vector3};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -86,6 +88,10 @@ pub(super) struct Model {
     pub reading_warnings: Vec<String>,
     /// The measuring tape, while it is in use.
     pub measure: Option<Measure>,
+    /// What is being edited, and how far.
+    pub edit: Option<BoxEdit>,
+    /// A box that was copied: its size and direction can be given to others.
+    pub copied_box: Option<OrientedBox>,
     /// Whether a run is at work on it.
     pub at_work: bool,
     /// Goes up whenever masks or what is shown of them change.
@@ -109,6 +115,22 @@ impl Model {
     /// The selected instance.
     pub(super) fn selected(&self) -> Option<&Reviewed> {
         self.items().get(&self.view.instance?)
+    }
+
+    /// The box of an instance as it is shown: while it is edited, as far as the edit is.
+    pub(super) fn box_of(&self, instance: &Instance) -> OrientedBox {
+        let edited = self.edit.as_ref().filter(|e| e.id == instance.id && e.is_adjusting());
+        edited.map_or(instance.obb, |e| e.now)
+    }
+
+    /// Height of the floor, world.
+    pub(super) fn floor(&self) -> f64 {
+        if self.meta.as_ref().is_some_and(|m| m.floor_found) { 0.0 } else { self.extent.ground }
+    }
+
+    /// How a new box is turned: as most others are. Radians about +z.
+    pub(super) fn usual_yaw(&self) -> f64 {
+        edit::usual_yaw(self.items().values().map(|i| &i.instance.obb))
     }
 
     /// The unit of lengths: "m" or "units".

@@ -132,7 +132,8 @@ pub(super) fn fitted(photo: &Camera, width: f64, height: f64) -> Camera {
     Camera { intrinsics, c2w: photo.c2w }
 }
 
-fn wrap(angle: f64) -> f64 {
+/// An angle as one from -pi to pi, radians.
+pub(super) fn wrap(angle: f64) -> f64 {
     use std::f64::consts::{PI, TAU};
     (angle + PI).rem_euclid(TAU) - PI
 }

@@ -159,14 +159,9 @@ impl Placed {
     }
 }
 
-/// A colour for an instance: hues a golden ratio apart, so that neighbours in number differ.
+/// The colour of an instance.
 pub(super) fn color(id: u32) -> [u8; 3] {
-    let hue = (f64::from(id) * 0.618_033_988_749_895).fract() * 6.0;
-    let value = |n: f64| {
-        let k = (n + hue) % 6.0;
-        (1.0 - 0.72 * k.min(4.0 - k).clamp(0.0, 1.0)) * 255.0
-    };
-    [value(5.0) as u8, value(3.0) as u8, value(1.0) as u8]
+    super::colors::instance(id)
 }
 
 #[cfg(test)]
@@ -227,14 +222,6 @@ mod tests {
             let lines = grid(&Point3::new(1.0, 2.0, 9.0), radius, 0.5);
             assert!((18..=42).contains(&lines.len()), "{radius}: {}", lines.len());
             assert!(lines.iter().flatten().all(|p| p.z == 0.5));
-        }
-    }
-
-    #[test]
-    fn neighbours_differ_in_colour() {
-        for id in 0..100 {
-            let (a, b) = (color(id), color(id + 1));
-            assert!((0..3).map(|k| a[k].abs_diff(b[k]) as u32).sum::<u32>() > 60, "{id}: {a:?} {b:?}");
         }
     }
 }

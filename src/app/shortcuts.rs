@@ -1,10 +1,13 @@
 //! The one table of keys: it drives the keyboard, the tooltips and the help.
 
+use super::keymap::{self, Keymap};
 use crate::review::Reason;
-use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
+use eframe::egui::{Context, Event, Key, Modifiers};
+use serde::Serialize;
 
-/// What a key or button does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a key or button does. In `keys.json` it has its name in small letters: "next_frame".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub(super) enum Action {
     Accept,
@@ -32,12 +35,28 @@ pub(super) enum Action {
     Open,
     Export,
     Help,
+    EditBox,
+    FixAndAccept,
+    Merge,
+    Split,
+    Delete,
+    Add,
     RejectAs(Reason),
     Unsure,
     Note,
     MarkAll,
     OnlyOne,
     Confirm,
+    Palette,
+    ScaleUp,
+    ScaleDown,
+    ScaleReset,
+    NextScene,
+    DemoLayout,
+    SlowOrbit,
+    Picture,
+    Film,
+    Reviewer,
 }
 
 /// What the keys are about at the moment.
@@ -62,8 +81,13 @@ const NONE: Modifiers = Modifiers::NONE;
 const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
 
+const SHIFT: Modifiers = Modifiers::SHIFT;
+
 /// Action, modifiers, key, what it does.
-pub(super) const TABLE: &[(Action, Modifiers, Key, &str)] = &[
+pub(super) type Row = (Action, Modifiers, Key, &'static str);
+
+/// The keys as they are where `keys.json` does not say otherwise.
+pub(super) const TABLE: &[Row] = &[
     (Action::Accept, NONE, Key::A, "Accept the instance and go on"),
     (Action::Reject, NONE, Key::R, "Reject the instance and go on"),
     (Action::Recaption, NONE, Key::C, "Write another caption"),
@@ -91,6 +115,12 @@ pub(super) const TABLE: &[(Action, Modifiers, Key, &str)] = &[
     (Action::Export, CTRL, Key::E, "Export the reviewed scene"),
     (Action::Help, NONE, Key::Questionmark, "Show or hide this help"),
     (Action::Help, NONE, Key::F1, "Show or hide this help"),
+    (Action::EditBox, NONE, Key::E, "Edit the box, or end that"),
+    (Action::FixAndAccept, CTRL, Key::Enter, "Keep what is being typed or dragged, and accept"),
+    (Action::Merge, CTRL, Key::M, "Merge the selected instances into one"),
+    (Action::Split, CTRL, Key::K, "Split the instance by a plane"),
+    (Action::Delete, NONE, Key::Delete, "Delete the selected instances"),
+    (Action::Add, NONE, Key::I, "Add an instance: click it in the photo, or draw its box"),
     (Action::RejectAs(Reason::Nothing), NONE, Key::Num1, "Reject: nothing there"),
     (Action::RejectAs(Reason::Label), NONE, Key::Num2, "Reject: wrong label"),
     (Action::RejectAs(Reason::Box), NONE, Key::Num3, "Reject: wrong box"),
@@ -106,20 +136,35 @@ pub(super) const TABLE: &[(Action, Modifiers, Key, &str)] = &[
     (Action::MarkAll, CTRL, Key::A, "Select all that the list shows"),
     (Action::OnlyOne, NONE, Key::Escape, "Leave what is asked, or select one instance only"),
     (Action::Confirm, NONE, Key::Enter, "Take the decisions that are shown"),
+    (Action::Palette, CTRL, Key::P, "Find anything to do by its name"),
+    (Action::ScaleUp, CTRL, Key::Plus, "Everything larger"),
+    (Action::ScaleUp, CTRL, Key::Equals, "Everything larger"),
+    (Action::ScaleDown, CTRL, Key::Minus, "Everything smaller"),
+    (Action::ScaleReset, CTRL, Key::Num0, "Everything at its own size"),
+    (Action::NextScene, CTRL, Key::ArrowRight, "Next scene with unreviewed instances"),
+    (Action::DemoLayout, NONE, Key::F10, "Demo layout: only the 3D view and captions, or all panels"),
+    (Action::SlowOrbit, SHIFT, Key::O, "Slow orbit: turn around what the 3D view looks at"),
+    (Action::Picture, CTRL_SHIFT, Key::S, "Screenshot: save a picture of the window or of the 3D view"),
+    (Action::Film, CTRL_SHIFT, Key::F, "Film: turntable or orbit video of an instance or the scene"),
+    (Action::Reviewer, CTRL_SHIFT, Key::R, "Say who reviews"),
+    (Action::Palette, NONE, Key::F2, "Find anything to do by its name"),
 ];
 
 /// Takes the pressed keys of a mode out of the input; none while a text field has the focus. Under a `dialog` only the
 /// help's keys are taken: the others are the dialog's.
 pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
     if ctx.egui_wants_keyboard_input() {
-        return Vec::new();
+        // The text field takes Enter for itself too: it keeps its text.
+        let fix =
+            |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.command);
+        return if ctx.input(|i| i.events.iter().any(fix)) { vec![Action::FixAndAccept] } else { Vec::new() };
     }
     let mut found = Vec::new();
     ctx.input_mut(|i| {
         i.events.retain(|event| {
             let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
-            let action = action_of(*key, *modifiers, mode).filter(|a| !dialog || *a == Action::Help);
-            let Some(action) = action else { return true };
+            let action = keymap::with(|keys| action_of(keys, *key, *modifiers, mode));
+            let Some(action) = action.filter(|a| !dialog || *a == Action::Help) else { return true };
             // A key that is held down must not decide about one instance after the other.
             if !(*repeat && decides(action)) {
                 found.push(action);
@@ -145,39 +190,58 @@ fn decides(action: Action) -> bool {
 }
 
 /// The action of a key with the modifiers held as it went down; they may be up again by the end of the frame.
-fn action_of(key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
-    // Some keyboards need Shift or Alt for a sign.
-    let sign = matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket);
-    let fits = |m: &Modifiers| m.command == held.command && (sign || (m.alt == held.alt && m.shift == held.shift));
+fn action_of(keys: &Keymap, key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
     let here = |action: Action| mode_of(action).is_none_or(|m| m == mode);
-    TABLE.iter().find(|t| t.2 == key && fits(&t.1) && here(t.0)).map(|t| t.0)
+    keys.rows().iter().find(|t| t.2 == key && fits(key, t.1, held) && here(t.0)).map(|t| t.0)
 }
 
-/// The keys of an action, as text: "Ctrl+Shift+Z".
+/// Whether a key with the modifiers `held` is the key with the modifiers `wanted`.
+pub(super) fn fits(key: Key, wanted: Modifiers, held: Modifiers) -> bool {
+    wanted.command == held.command && (is_sign(key) || (wanted.alt == held.alt && wanted.shift == held.shift))
+}
+
+/// Some keyboards need Shift or Alt for a sign.
+fn is_sign(key: Key) -> bool {
+    matches!(key, Key::Questionmark | Key::Slash | Key::OpenBracket | Key::CloseBracket | Key::Plus)
+}
+
+/// The keys of an action that hold now, as text: "Ctrl+Shift+Z"; empty where it has none.
 pub(super) fn keys(action: Action) -> String {
-    let all: Vec<String> =
-        TABLE.iter().filter(|t| t.0 == action).map(|t| key_text(&KeyboardShortcut::new(t.1, t.2))).collect();
-    all.join(" or ")
+    keymap::with(|keys| {
+        let own = keys.rows().iter().filter(|t| t.0 == action);
+        own.map(|t| key_text(t.1, t.2)).collect::<Vec<_>>().join(" or ")
+    })
 }
 
-fn key_text(s: &KeyboardShortcut) -> String {
-    let key = match s.logical_key {
+/// A key as text: "Ctrl+Shift+Z".
+pub(super) fn key_text(m: Modifiers, key: Key) -> String {
+    let key = match key {
         Key::Questionmark => "?",
         Key::Slash => "/",
         Key::OpenBracket => "[",
         Key::CloseBracket => "]",
+        Key::Plus => "+",
+        Key::Equals => "=",
+        Key::Minus => "-",
         Key::Escape => "Esc",
         key => key.name(),
     };
     let ctrl = if cfg!(target_os = "macos") { "Cmd+" } else { "Ctrl+" };
-    let m = s.modifiers;
-    format!("{}{}{key}", if m.command { ctrl } else { "" }, if m.shift { "Shift+" } else { "" })
+    let part = |held: bool, name: &'static str| if held { name } else { "" };
+    format!("{}{}{}{key}", part(m.command, ctrl), part(m.alt, "Alt+"), part(m.shift, "Shift+"))
+}
+
+/// What an action does, in one line.
+pub(super) fn what(action: Action) -> &'static str {
+    TABLE.iter().find(|t| t.0 == action).map_or("", |t| t.3)
 }
 
 /// Tooltip: what it does and its keys.
 pub(super) fn tip(action: Action) -> String {
-    let what = TABLE.iter().find(|t| t.0 == action).map_or("", |t| t.3);
-    format!("{what} ({})", keys(action))
+    match keys(action) {
+        none if none.is_empty() => what(action).into(),
+        keys => format!("{} ({keys})", what(action)),
+    }
 }
 
 #[cfg(test)]

@@ -91,6 +91,9 @@ pub(super) struct Layout {
     pub theme: eframe::egui::ThemePreference,
     /// Size of the window in points.
     pub size: [f32; 2],
+    /// Only the 3D view and captions.
+    #[serde(default)]
+    pub demo: bool,
 }
 
 /// The folder of these files; `None` where there is no home.

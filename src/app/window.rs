@@ -1,11 +1,17 @@
 //! The window itself: its parts, one frame of it, and what it says.
 
 mod act;
+mod add;
 mod bar;
 mod choose;
+mod edit;
 mod measure;
 mod poll;
 mod scene;
+mod shell;
+mod status;
+#[cfg(test)]
+mod tests;
 mod versus;
 
 use super::Open;
@@ -13,6 +19,7 @@ use super::command::Command;
 use super::load::{self, Piece, Progress};
 use super::log::{Level, Log};
 use super::model::Model;
+use super::near::Near;
 use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
@@ -20,12 +27,14 @@ use super::screenshot::Screenshot;
 use super::shortcuts::{self, Mode};
 use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
+use crate::perception::grow::Ground;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::{self, Color32, Context, FontId, Popup, TextStyle, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
+use shell::{EXPORT, ShellState};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,14 +54,16 @@ struct Running {
 enum Answer {
     /// The user chose a folder or a video, or none.
     Chosen(Option<PathBuf>),
-    /// An export is done.
-    Exported(Result<String, String>),
     /// The user chose what to compare with, or nothing.
     ChosenVersus(Option<PathBuf>),
     /// The other side of a comparison was read.
     Versus(versus::Read),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
+    /// Points near the box of an instance.
+    Near(u32, Arc<Near>),
+    /// What a click in a photo found.
+    Masked(add::Masked),
     /// How well boxes fit, by id, with these masks.
     Fitted(Arc<Vec<FrameMasks>>, BTreeMap<u32, f64>),
 }
@@ -82,6 +93,9 @@ pub(super) struct Window {
     reviewer: String,
     title: String,
     options: RunOptions,
+    /// A photo made ready to find things under clicks in.
+    ground: Option<(usize, Arc<Ground>)>,
+    shell: ShellState,
     /// It has to be found out anew how well boxes fit.
     fits_old: bool,
 }
@@ -91,6 +105,7 @@ impl Window {
         ctx.all_styles_mut(|s| {
             s.text_styles.insert(TextStyle::Small, FontId::proportional(11.0));
         });
+        let shell = ShellState::new(config.as_deref());
         let mut window = Self {
             model: Model::default(),
             panels: Panels::new(ctx, with_gl),
@@ -114,8 +129,11 @@ impl Window {
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
+            ground: None,
             fits_old: false,
+            shell,
         };
+        window.begin_shell(ctx);
         window.load_filters();
         if !with_gl {
             window.tell(Level::Error, "OpenGL is not there: the 3D view shows lines only".into());
@@ -152,7 +170,8 @@ impl Window {
             folders: (&r.input, &r.out),
         });
         let (model, panels, photos, log) = (&self.model, &mut self.panels, &mut self.photos, &self.log);
-        let mut frame = PanelFrame { model, panels, photos, run, log, out };
+        let scenes = self.shell.worklist.as_ref();
+        let mut frame = PanelFrame { model, panels, photos, run, log, scenes, out };
         self.layout.tree.ui(&mut frame, ui);
     }
 
@@ -163,14 +182,16 @@ impl Window {
     }
 }
 
-impl eframe::App for Window {
-    fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
+impl Window {
+    /// Takes in what other threads have sent.
+    fn poll(&mut self, ctx: &Context) {
         self.poll_loader();
         if std::mem::take(&mut self.fits_old) {
             self.find_fits(ctx);
         }
         self.poll_run(ctx);
         self.poll_answers(ctx);
+        self.poll_shell(ctx);
         for text in self.photos.poll(ctx) {
             self.tell(Level::Warning, text);
         }
@@ -185,43 +206,83 @@ impl eframe::App for Window {
         }
     }
 
-    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+    /// One frame; `took` is what the last one took, seconds.
+    fn frame(&mut self, ui: &mut Ui, took: Option<f32>) {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
-        let has_scene = self.run.is_some() || self.model.root.is_some();
-        let modal = self.dialogs.is_open() || Popup::is_any_open(&ctx);
-        let mode = if self.model.measure.is_some() { Mode::Tool } else { Mode::Deciding };
+        let modal = self.dialogs.is_open() || self.shell.overlays.is_modal() || Popup::is_any_open(&ctx);
+        if self.model.edit.is_some() && !modal {
+            commands.extend(super::edit::pressed(&ctx).into_iter().map(Command::Edit));
+        }
+        let tool = self.model.measure.is_some() || self.model.edit.is_some();
+        let mode = if tool { Mode::Tool } else { Mode::Deciding };
         commands.extend(shortcuts::pressed(&ctx, mode, modal).into_iter().map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
-        self.top_bar(ui, &mut commands);
-        egui::CentralPanel::no_frame().show(ui, |ui| {
-            if has_scene {
-                self.panels(ui, &mut commands);
-            } else {
-                self.dialogs.welcome(ui, &mut commands);
-            }
-        });
+        self.contents(ui, &mut commands);
         self.dialogs.ui(&ctx, &mut commands);
+        let exporting = self.shell.running(EXPORT);
+        self.shell.overlays.ui(&ctx, exporting, &mut commands);
         self.toasts.show(&ctx);
         if !commands.is_empty() {
             ctx.request_repaint();
         }
         let (viewport, orbit) = (&self.panels.viewport, self.model.view.orbit);
         let settled = !self.loading && viewport.is_settled(&self.model);
-        let turned = self.turning.frame(&ctx, orbit, viewport.shown(), settled, frame.info().cpu_usage);
+        let turned = self.turning.frame(&ctx, orbit, viewport.shown(), settled, took);
         commands.extend(turned.map(Command::Look));
-        for command in commands {
+        for command in self.joined(commands) {
             self.handle(&ctx, command);
         }
+        self.settle_edit(&ctx);
         if let Some(rect) = ctx.input(|i| i.viewport().inner_rect) {
-            self.layout.size = [rect.width(), rect.height()];
+            // Points of the window system: ours are larger where everything is.
+            self.layout.size = [rect.width(), rect.height()].map(|s| s * ctx.zoom_factor());
         }
         self.save_later(&ctx);
+        self.take_picture(&ctx);
         if self.screenshot.is_pending() {
             let settled = self.is_settled();
             self.screenshot.frame(&ctx, settled);
         }
+    }
+
+    /// Bars and panels, or what the layout shows in their place.
+    fn contents(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
+        let has_scene = self.run.is_some() || self.model.root.is_some();
+        if self.layout.demo && has_scene {
+            self.demo(ui, out);
+            return;
+        }
+        self.top_bar(ui, out);
+        self.status_bar(ui, out);
+        egui::CentralPanel::no_frame().show(ui, |ui| {
+            if has_scene || self.shell.worklist.is_some() {
+                self.panels(ui, out);
+            } else {
+                self.dialogs.welcome(ui, &self.shell.recent, out);
+            }
+        });
+    }
+
+    /// Takes the picture that was asked for, once no dialog is in it.
+    fn take_picture(&mut self, ctx: &Context) {
+        let Some(picture) = &mut self.shell.picture else { return };
+        let news = self.shell.news.0.clone();
+        let tell = move |saved| drop(news.send(shell::News::Pictured(saved)));
+        if picture.frame(ctx, self.panels.viewport.rect(), tell) {
+            self.shell.picture = None;
+        }
+    }
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
+        self.poll(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+        self.frame(ui, frame.info().cpu_usage);
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {

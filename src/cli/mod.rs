@@ -29,20 +29,21 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use holoscope::app::{self, Open};
 use holoscope::export::{Format, Include};
 use holoscope::pipeline::RunOptions;
+use holoscope::review::worklist::Worklist;
 use holoscope::scene::folder::SceneFolder;
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 /// Photos of a place in, a labelled and reviewed 3D scene out.
 ///
-/// Without a command it opens the review window on a scene folder, or on photos, which it then processes in the
+/// Without a command it opens the review window on a scene folder, on a folder that holds scenes, or on photos, which it then processes in the
 /// background.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// A scene folder to review, or photos or a video to make one of
+    /// A scene folder to review, a folder of scene folders, or photos or a video to make a scene of
     #[arg(value_name = "SCENE|INPUT")]
     path: Option<PathBuf>,
 }
@@ -176,7 +177,7 @@ fn open(path: Option<PathBuf>) -> Result<()> {
     let what = match path {
         None => Open::Nothing,
         Some(path) if !path.exists() => bail!("{} does not exist", path.display()),
-        Some(path) if SceneFolder::is_scene(&path) => Open::Scene(path),
+        Some(path) if SceneFolder::is_scene(&path) || Worklist::find(&path).is_some() => Open::Scene(path),
         Some(input) => {
             let full = std::fs::canonicalize(&input).with_context(|| format!("cannot read {}", input.display()))?;
             let name = full.file_name().map_or_else(|| "photos".into(), |n| n.to_string_lossy().into_owned());

@@ -1,12 +1,13 @@
 //! What leaves the program: COCO, reviewed instances, splat and mesh.
 
+pub mod check;
 mod coco;
 #[cfg(test)]
 mod tests;
 
 use crate::review::{Reason, Review, ReviewError, Reviewed, Verdict};
 use crate::scene::folder::{FolderError, SceneFolder, is_model, write_atomic};
-use crate::scene::{Camera, Instance, InstanceState};
+use crate::scene::{Camera, Cancelled, Instance, InstanceState, Job, Quiet};
 use crate::splat::{self, SplatFileError, SplatFormat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,6 +99,9 @@ pub enum ExportError {
     /// The log of the review.
     #[error(transparent)]
     Review(#[from] ReviewError),
+    /// The user stopped it; files that were written are whole.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// Nobody has accepted anything.
     #[error(
         "{scene} has no accepted instances ({unreviewed} unreviewed, {rejected} rejected): accept some in the window, or export with --include unreviewed or --include all"
@@ -156,24 +160,36 @@ struct Items<'a> {
 
 /// Writes one export format (or all) of a scene into the folder `out`; every file whole or not at all.
 pub fn export(scene: &SceneFolder, format: Format, out: &Path, include: Include) -> Result<Exported, ExportError> {
+    export_watched(scene, format, out, include, &Quiet)
+}
+
+/// As [`export`], saying how far it is: it can be stopped between files.
+pub fn export_watched(
+    scene: &SceneFolder,
+    format: Format,
+    out: &Path,
+    include: Include,
+    job: &dyn Job,
+) -> Result<Exported, ExportError> {
     if !matches!(format, Format::Coco | Format::Instances | Format::All) {
-        return write(scene, &BTreeMap::new(), format, out, include);
+        return write(scene, &BTreeMap::new(), format, out, include, job);
     }
     let instances = scene.root().join("instances.json");
     if !instances.is_file() {
         return Err(ExportError::Missing(instances));
     }
     let review = Review::read(scene.root(), scene.read_instances()?.instances)?;
-    write(scene, review.items(), format, out, include)
+    write(scene, review.items(), format, out, include, job)
 }
 
-/// As [`export`], of a reviewed state that is given.
+/// As [`export_watched`], of a reviewed state that is given.
 fn write(
     scene: &SceneFolder,
     items: &BTreeMap<u32, Reviewed>,
     format: Format,
     out: &Path,
     include: Include,
+    job: &dyn Job,
 ) -> Result<Exported, ExportError> {
     if let (Ok(a), Ok(b)) = (std::fs::canonicalize(out), std::fs::canonicalize(scene.root()))
         && a == b
@@ -182,6 +198,8 @@ fn write(
     }
     let mut done = Exported::default();
     let wants = |f: Format| format == f || format == Format::All;
+    let total = if format == Format::All { 4 } else { 1 };
+    job.tick(0, total)?;
     if wants(Format::Coco) || wants(Format::Instances) {
         let taken = taken(scene, items, include)?;
         done.instances = taken.len();
@@ -189,12 +207,14 @@ fn write(
             let file = coco::Coco::of(scene, &taken)?;
             (done.images, done.annotations) = (file.images.len(), file.annotations.len());
             write_json(&mut done, out.join("coco.json"), &file)?;
+            job.tick(1, total)?;
         }
         if wants(Format::Instances) {
             let instances = taken.values().map(|r| Item::of(r)).collect();
             let meta = scene.read_meta()?;
             let (units, scale_source) = (meta.units.as_str(), meta.scale_source.as_str());
             write_json(&mut done, out.join("instances.json"), &Items { version: 1, units, scale_source, instances })?;
+            job.tick(total.min(2), total)?;
         }
     }
     if let Some(as_what) = format.of_splats()
@@ -208,6 +228,7 @@ fn write(
         let path = out.join(as_what.file_name());
         splat::write(&path, &splat::read_ply(&scene.splat_path())?, as_what, &cameras(scene)?)?;
         done.files.push(path);
+        job.tick(total.min(3), total)?;
     }
     if wants(Format::Mesh) && is_there(&mut done, &scene.mesh_path(), format)? {
         copy(&mut done, &scene.mesh_path(), out)?;

@@ -5,6 +5,17 @@ use nalgebra::{Point3, Vector3};
 use serde_json::{Value, json};
 use std::process::Command;
 
+/// As the watched one, that nobody watches.
+fn write(
+    scene: &SceneFolder,
+    items: &BTreeMap<u32, Reviewed>,
+    format: Format,
+    out: &Path,
+    include: Include,
+) -> Result<Exported, ExportError> {
+    super::write(scene, items, format, out, include, &Quiet)
+}
+
 /// A scene of two 4 x 3 images with masks of three instances, and a third image that was not segmented.
 fn scene(root: &Path) -> SceneFolder {
     let scene = SceneFolder::create(root).unwrap();

@@ -166,7 +166,7 @@ fn distinct(folder: &Path, names: Vec<String>, warnings: &mut Vec<String>) -> Ve
 }
 
 /// Order of names in which runs of digits count as numbers: img2 comes before img10.
-pub(super) fn natural(a: &str, b: &str) -> Ordering {
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (mut x, mut y) = (a.as_bytes(), b.as_bytes());
     let digits = |s: &[u8]| s.iter().take_while(|c| c.is_ascii_digit()).count();
     while let (Some(c), Some(d)) = (x.first(), y.first()) {

@@ -24,6 +24,7 @@ pub mod video;
 
 pub use copy::copy_images;
 pub use holi::{HoliObject, HoliResult};
+pub(crate) use list::natural;
 pub use photo::decode_photo;
 
 use crate::scene::folder::FolderError;

@@ -4,6 +4,7 @@ pub mod cloud;
 pub mod color;
 pub mod files;
 pub mod geometric;
+pub mod grow;
 pub mod rect;
 pub mod surface;
 pub mod vlm;

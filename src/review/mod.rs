@@ -8,6 +8,7 @@ pub mod box_fit;
 pub mod bulk;
 pub mod compare;
 mod decision;
+pub mod edit;
 pub mod facets;
 pub mod filter;
 mod history;
@@ -20,6 +21,7 @@ mod rescale;
 #[cfg(test)]
 mod tests;
 pub mod vocabulary;
+pub mod worklist;
 
 use crate::scene::{Instance, OrientedBox};
 pub use decision::{Decision, DrawnMask, HalfSpace, MaskPart, Reason, Reviewed, Verdict};

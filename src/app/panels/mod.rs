@@ -1,12 +1,20 @@
 //! The panels, and how they are laid out at first.
 
+mod box_fields;
 mod box_select;
+mod box_views;
 mod bulk;
 mod compare;
 mod completion;
 mod dialogs;
+mod edit_bar;
+mod edit_photo;
+mod export;
 mod facets;
+mod fields;
+mod finder;
 mod ghosts;
+mod handles;
 mod health;
 mod history;
 mod hover;
@@ -14,14 +22,18 @@ mod inspector;
 mod legend;
 mod list;
 mod measure;
+mod overlays;
 mod photo;
+mod pictures;
 mod run;
+mod scenes;
 mod tags;
 mod training;
 mod trim;
 mod versus;
 mod viewport;
 mod views;
+mod welcome;
 mod words;
 
 use super::command::Command;
@@ -30,13 +42,19 @@ use super::log::Log;
 use super::model::Model;
 use super::photos::Photos;
 use super::view_state::Layout;
+use crate::review::worklist::Worklist;
 use eframe::egui::{self, Id, ThemePreference, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiResponse};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 pub(super) use dialogs::Dialogs;
+pub(super) use export::ExportDialog;
+pub(super) use finder::{Entry, Finder};
 pub(super) use inspector::Field;
+pub(super) use overlays::Overlays;
+pub(super) use pictures::{FilmDialog, PictureDialog};
+pub(super) use welcome::{Recent, entry as recent_entry};
 
 /// A panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +81,15 @@ pub(super) enum Pane {
     Facets,
     /// The photos that show the selected instance best.
     Views,
+    /// The scenes of a folder.
+    Scenes,
+    /// The box, from three sides and in numbers.
+    Box,
 }
 
 impl Pane {
-    const ALL: [Self; 11] = [
+    /// All of them.
+    pub(super) const ALL: [Self; 13] = [
         Self::Viewport,
         Self::Photo,
         Self::List,
@@ -78,9 +101,12 @@ impl Pane {
         Self::Log,
         Self::Facets,
         Self::Views,
+        Self::Scenes,
+        Self::Box,
     ];
 
-    fn title(self) -> &'static str {
+    /// Its name.
+    pub(super) fn title(self) -> &'static str {
         match self {
             Self::Viewport => "3D",
             Self::Photo => "Photo",
@@ -91,8 +117,10 @@ impl Pane {
             Self::Versus => "Compare",
             Self::Run => "Stages",
             Self::Log => "Log",
+            Self::Box => "Box",
             Self::Facets => "Filter",
             Self::Views => "Best views",
+            Self::Scenes => "Scenes",
         }
     }
 }
@@ -100,15 +128,16 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views] =
+    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views, scenes, obb] =
         Pane::ALL.map(|p| tiles.insert_pane(p));
-    let below = tiles.insert_tab_tile(vec![facets, run, log]);
-    let about = tiles.insert_tab_tile(vec![inspector, health, training, versus]);
+    let below = tiles.insert_tab_tile(vec![facets, run, log, scenes]);
+    let about = tiles.insert_tab_tile(vec![inspector, obb, health, training, versus]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.6), (below, 0.4)]);
     let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
     let middle = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(viewport, 0.8), (views, 0.2)]);
     let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.22), (middle, 0.46), (right, 0.32)]);
-    Layout { tree: Tree::new(Id::unique("panels"), root, tiles), theme: ThemePreference::Dark, size: [1440.0, 900.0] }
+    let tree = Tree::new(Id::unique("panels"), root, tiles);
+    Layout { tree, theme: ThemePreference::Dark, size: [1440.0, 900.0], demo: false }
 }
 
 fn linear(tiles: &mut Tiles<Pane>, dir: egui_tiles::LinearDir, parts: &[(TileId, f32)]) -> TileId {
@@ -129,6 +158,18 @@ pub(super) fn bring_up(tree: &mut Tree<Pane>, pane: Pane) {
     tree.make_active(|_, tile| matches!(tile, egui_tiles::Tile::Pane(p) if *p == pane));
 }
 
+/// Opens or closes a panel; it keeps its place.
+pub(super) fn set_open(tree: &mut Tree<Pane>, pane: Pane, open: bool) {
+    if let Some(tile) = tree.tiles.find_pane(&pane) {
+        tree.set_visible(tile, open);
+    }
+}
+
+/// Whether a panel is open.
+pub(super) fn is_open(tree: &Tree<Pane>, pane: Pane) -> bool {
+    tree.tiles.find_pane(&pane).is_some_and(|tile| tree.is_visible(tile))
+}
+
 /// What the panels keep between frames, each for itself.
 pub(super) struct Panels {
     pub viewport: viewport::ViewportPanel,
@@ -138,6 +179,7 @@ pub(super) struct Panels {
     views: views::ViewsPanel,
     inspector: inspector::InspectorPanel,
     health: health::HealthPanel,
+    obb: box_views::BoxPanel,
     training: training::TrainingPanel,
     versus: versus::VersusPanel,
 }
@@ -153,6 +195,7 @@ impl Panels {
             views: views::ViewsPanel::new(ctx),
             inspector: inspector::InspectorPanel::default(),
             health: health::HealthPanel::default(),
+            obb: box_views::BoxPanel::default(),
             training: training::TrainingPanel::default(),
             versus: versus::VersusPanel::default(),
         }
@@ -186,6 +229,7 @@ pub(super) struct PanelFrame<'a> {
     pub photos: &'a mut Photos,
     pub run: Option<RunState<'a>>,
     pub log: &'a Log,
+    pub scenes: Option<&'a Worklist>,
     pub out: &'a mut Vec<Command>,
 }
 
@@ -217,13 +261,25 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::Training => self.panels.training.ui(ui, self.model, self.out),
             Pane::Versus => self.panels.versus.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
+            Pane::Box => self.panels.obb.ui(ui, self.model, self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
+            Pane::Scenes => scenes::ui(ui, self.model, self.scenes, self.out),
         });
         UiResponse::None
     }
 
     fn tab_title_for_pane(&mut self, pane: &Pane) -> WidgetText {
         pane.title().into()
+    }
+
+    fn is_tab_closable(&self, _: &Tiles<Pane>, _: TileId) -> bool {
+        true
+    }
+
+    /// A closed panel keeps its place, to be opened again from the menu.
+    fn on_tab_close(&mut self, tiles: &mut Tiles<Pane>, tile: TileId) -> bool {
+        tiles.set_visible(tile, false);
+        false
     }
 
     fn simplification_options(&self) -> SimplificationOptions {

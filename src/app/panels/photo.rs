@@ -1,6 +1,7 @@
 //! The photo with masks and boxes over it, and the strip to choose another.
 
 use super::compare::{self, ComparePanel};
+use super::edit_photo;
 use super::ghosts;
 use super::hover;
 use super::measure;
@@ -33,6 +34,7 @@ pub(in crate::app) struct PhotoPanel {
     /// Whether the photo is on the screen.
     there: bool,
     compare: ComparePanel,
+    edit: edit_photo::EditOverlay,
 }
 
 impl PhotoPanel {
@@ -44,6 +46,7 @@ impl PhotoPanel {
             last_photo: None,
             there: false,
             compare: ComparePanel::new(ctx),
+            edit: edit_photo::EditOverlay::default(),
         }
     }
 
@@ -129,6 +132,7 @@ impl PhotoPanel {
                 ghosts::draw(&inside, model, &camera, near, &to_panel);
             }
             measure::draw(&inside, model, &camera, near, &to_panel);
+            self.edit.draw(ui, &inside, model, index, (&camera, near, whole), &to_panel);
         }
         if !alone {
             self.compare.draw(ui, rect, whole, model, index, out);
@@ -143,6 +147,8 @@ impl PhotoPanel {
         let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
         if let (Some(p), true) = (clicked, model.measure.is_some()) {
             out.push(Command::MeasureInPhoto(index, placed.photo([f64::from(p.x), f64::from(p.y)])));
+        } else if let (Some(p), Some(_)) = (clicked, &model.edit) {
+            out.extend(edit_photo::click(model, index, placed.photo([f64::from(p.x), f64::from(p.y)])));
         } else if response.double_clicked() {
             out.extend(model.view.instance.map(Command::FlyTo));
         } else if let (Some(p), true) = (clicked, ui.input(|i| i.modifiers.command)) {
@@ -301,7 +307,7 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
         } else {
             Stroke::new(1.2, Color32::from_rgba_unmultiplied(r, g, b, 190))
         };
-        for line in overlay::box_lines(&camera, &i.obb, model.extent.radius * 1e-2) {
+        for line in overlay::box_lines(&camera, &model.box_of(i), model.extent.radius * 1e-2) {
             painter.line_segment(line.map(|p| to_pos(placed.panel(p))), stroke);
         }
     }
@@ -309,7 +315,7 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
     for item in tags::by_importance(model, model.hovered) {
         let i = &item.instance;
         if model.view.instance == Some(i.id) || i.views.iter().any(|v| v.image == *stem) {
-            let spot = overlay::top(&camera, &i.obb).map(|p| to_pos(placed.panel(p)));
+            let spot = overlay::top(&camera, &model.box_of(i)).map(|p| to_pos(placed.panel(p)));
             tags.put(ui, painter, model, spot, item, [model.view.instance, model.hovered].contains(&Some(i.id)));
         }
     }

@@ -3,7 +3,7 @@
 use crate::app::command::{Command, VersusWish};
 use crate::app::model::Model;
 use crate::app::versus::{Against, Cell, Row, Tone, Versus};
-use eframe::egui::{Align, Color32, ComboBox, Grid, Label, Layout, RichText, ScrollArea, Sense, TextEdit, Ui};
+use eframe::egui::{Align, Color32, ComboBox, Grid, Label, Layout, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
 use egui_extras::{Column, TableBuilder};
 use std::path::PathBuf;
 
@@ -102,7 +102,8 @@ fn legend(ui: &mut Ui, versus: &Versus) {
     ui.horizontal_wrapped(|ui| {
         for tone in Tone::ALL.into_iter().filter(used) {
             let [r, g, b] = tone.color();
-            ui.label(RichText::new("\u{25a0}").color(Color32::from_rgb(r, g, b)));
+            let (spot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+            ui.painter().rect_filled(spot, 2.0, Color32::from_rgb(r, g, b));
             ui.label(tone.name());
         }
     });

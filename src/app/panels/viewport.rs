@@ -1,7 +1,9 @@
 //! The 3D view: splats by GL, lines and labels over them by egui, and the mouse.
 
 use super::box_select::Band;
+use super::edit_bar;
 use super::ghosts;
+use super::handles::{Handles, Scene};
 use super::hover;
 use super::legend;
 use super::measure;
@@ -43,7 +45,10 @@ pub(in crate::app) struct ViewportPanel {
     last: Option<(Camera, f64)>,
     last_click: Option<Pos2>,
     tape: measure::Tape,
+    handles: Handles,
     band: Band,
+    rect: Rect,
+    bare: bool,
 }
 
 impl ViewportPanel {
@@ -51,7 +56,17 @@ impl ViewportPanel {
         let (wake, again) = (ctx.clone(), ctx.clone());
         let screen = move || Arc::new(Screen::new(move || again.request_repaint()));
         let gl = with_gl.then(|| (Sorter::new(move || wake.request_repaint()), screen()));
-        Self { gl, asked: None, last: None, last_click: None, tape: measure::Tape::default(), band: Band::default() }
+        Self {
+            gl,
+            asked: None,
+            last: None,
+            last_click: None,
+            tape: measure::Tape::default(),
+            handles: Handles::default(),
+            band: Band::default(),
+            rect: Rect::NOTHING,
+            bare: false,
+        }
     }
 
     /// What went wrong while drawing.
@@ -72,13 +87,39 @@ impl ViewportPanel {
         right && screen.is_sharp() && ready.drawn().unwrap_or(!screen.is_soft())
     }
 
-    pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+    /// Where the picture was in the last frame, points.
+    pub(in crate::app) fn rect(&self) -> Rect {
+        self.rect
+    }
+
+    /// Leaves the bars out, or not.
+    pub(in crate::app) fn without_bars(&mut self, bare: bool) {
+        self.bare = bare;
+    }
+
+    /// Whether the CPU draws the splats.
+    pub(in crate::app) fn is_soft(&self) -> bool {
+        self.gl.as_ref().is_none_or(|gl| gl.1.is_soft())
+    }
+
+    pub(in crate::app) fn ui(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
+        if !self.bare {
+            self.bars(ui, model, out);
+        }
+        self.picture(ui, model, out);
+    }
+
+    fn bars(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 3)).show(ui, |ui| {
             toolbar(ui, model, out);
             trim::bar(ui, model, out);
             self.tape.bar(ui, model, out);
         });
+    }
+
+    fn picture(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         let rect = ui.available_rect_before_wrap();
+        self.rect = rect;
         if rect.width() < 8.0 || rect.height() < 8.0 {
             return;
         }
@@ -117,7 +158,14 @@ impl ViewportPanel {
             let text = "The 3D view fills up when the photos' cameras are known.";
             painter.text(rect.center(), Align2::CENTER_CENTER, text, FontId::default(), ui.visuals().weak_text_color());
         }
-        if !self.band.ui(ui, &response, rect, model, &camera, out) {
+        if !self.bare {
+            edit_bar::bar(ui, rect, model, out);
+        }
+        let scene = Scene { model, camera: &camera, rect, near };
+        if self.handles.ui(ui, &response, &painter, &scene, out) && !camera_only(ui) {
+            return;
+        }
+        if model.edit.is_some() || !self.band.ui(ui, &response, rect, model, &camera, out) {
             move_camera(ui, &response, rect, model, &camera, out);
         }
         self.click(ui, &response, rect, model, &camera, near, out);
@@ -222,6 +270,9 @@ impl ViewportPanel {
             out.push(Command::MeasureAlong(origin, direction));
             return;
         }
+        if model.edit.is_some() {
+            return;
+        }
         if ui.input(|i| i.modifiers.command) {
             out.extend(hits(model, camera, local(p)).first().map(|id| Command::Toggle(*id)));
             return;
@@ -253,10 +304,11 @@ fn boxes(model: &Model, camera: &Camera, near: f64, to_screen: &dyn Fn(Line) -> 
     for item in items {
         let i = &item.instance;
         let is_selected = selected == Some(i.id);
+        let obb = model.box_of(i);
         let [r, g, b] = model.color(i.id);
         let edged = is_selected || is_marked(i.id);
         let stroke = if is_selected {
-            for face in overlay::box_faces(camera, &i.obb) {
+            for face in overlay::box_faces(camera, &obb) {
                 let points = face.map(|p| to_screen([p, p])[0]);
                 let fill = Color32::from_rgba_unmultiplied(r, g, b, 18);
                 shapes.push(Shape::convex_polygon(points.to_vec(), fill, Stroke::NONE));
@@ -270,7 +322,7 @@ fn boxes(model: &Model, camera: &Camera, near: f64, to_screen: &dyn Fn(Line) -> 
             let (width, alpha) = if model.hovered == Some(i.id) { (2.2, 255) } else { (1.3, alpha) };
             Stroke::new(width, Color32::from_rgba_unmultiplied(r, g, b, alpha))
         };
-        for line in overlay::box_lines(camera, &i.obb, near) {
+        for line in overlay::box_lines(camera, &obb, near) {
             if edged {
                 let edge = Stroke::new(stroke.width + 1.5, Color32::from_black_alpha(150));
                 shapes.push(Shape::line_segment(to_screen(line), edge));
@@ -289,7 +341,7 @@ fn names(ui: &Ui, painter: &egui::Painter, rect: Rect, model: &Model, camera: &C
     for item in tags::by_importance(model, model.hovered) {
         let i = &item.instance;
         let chosen = [model.hovered, model.view.instance].contains(&Some(i.id));
-        let spot = overlay::top(camera, &i.obb).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
+        let spot = overlay::top(camera, &model.box_of(i)).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));
         tags.put(ui, painter, model, spot, item, chosen);
     }
 }
@@ -329,6 +381,14 @@ fn toolbar(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
             ui.weak(format!("camera of {photo}"));
         }
     });
+}
+
+/// Whether the mouse can only be meant for the camera: the wheel, or a drag with another button.
+fn camera_only(ui: &Ui) -> bool {
+    ui.input(|i| {
+        let wheel = i.smooth_scroll_delta() != Vec2::ZERO || i.zoom_delta() != 1.0;
+        wheel || i.pointer.secondary_down() || i.pointer.middle_down()
+    })
 }
 
 /// What is drawn: splats where there are some and they are wanted, else points.

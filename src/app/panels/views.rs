@@ -102,7 +102,7 @@ impl ViewsPanel {
                 let at = [(p[0] - x0 * photo[0]) * scale, (p[1] - y0 * photo[1]) * scale];
                 picture.min + vec2(at[0] as f32, at[1] as f32)
             };
-            for line in overlay::box_lines(&camera, &item.instance.obb, model.extent.radius * 1e-2) {
+            for line in overlay::box_lines(&camera, &model.box_of(&item.instance), model.extent.radius * 1e-2) {
                 let stroke = Stroke::new(1.2, Color32::from_rgba_unmultiplied(r, g, b, 200));
                 painter.line_segment(line.map(to), stroke);
             }

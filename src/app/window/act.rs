@@ -5,16 +5,14 @@ use super::{Answer, Window};
 use crate::app::command::Command;
 use crate::app::log::Level;
 use crate::app::orbit::Orbit;
+use crate::app::order;
 use crate::app::panels::{self, Field, Pane};
 use crate::app::shortcuts::Action;
 use crate::app::view_state::Shown;
-use crate::app::{export, order};
-use crate::export::{Format, Include};
 use crate::review::{Decision, Review, ReviewError, queue};
-use crate::scene::OrientedBox;
+use crate::scene::{Instance, OrientedBox};
 use eframe::egui::Context;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 /// Seconds that a flight of the 3D camera takes.
 const FLIGHT: f64 = 0.3;
@@ -34,7 +32,7 @@ impl Window {
             Command::MeasureInPhoto(photo, pixel) => self.measure_in_photo(photo, pixel),
             Command::SetScale(metres) => self.set_scale(ctx, metres),
             Command::Look(orbit) => {
-                self.flight = None;
+                (self.flight, self.shell.turning) = (None, None);
                 self.camera_moved = true;
                 self.model.view.orbit = Some(orbit);
                 self.model.view.on_camera = None;
@@ -71,14 +69,20 @@ impl Window {
                 self.layout.theme = theme;
                 ctx.set_theme(theme);
             }
-            Command::ResetLayout => self.layout.tree = panels::default_layout().tree,
+            Command::ResetLayout => {
+                self.layout.tree = panels::default_layout().tree;
+                self.layout.demo = false;
+            }
             Command::Open(path) => self.open(ctx, &path),
             Command::Browse { video } => self.browse(ctx, video),
             Command::Run { input, out } => self.start_run(ctx, input, out),
             Command::Pause(paused) => self.run.iter().for_each(|r| r.pipeline.set_paused(paused)),
             Command::Cancel => self.run.iter().for_each(|r| r.pipeline.cancel()),
             Command::Export { format, include, out } => self.export(ctx, format, include, out),
+            Command::FixAndAccept(typed) => self.fix_and_accept(typed),
+            Command::Edit(command) => self.edit_command(ctx, command),
             Command::SetFilters(filters) => self.set_filters(filters),
+            Command::Shell(wish) => self.shell(ctx, wish),
         }
     }
 
@@ -117,17 +121,30 @@ impl Window {
             Action::Undo => self.step_back(Review::undo, "nothing to undo"),
             Action::Redo => self.step_back(Review::redo, "nothing to redo"),
             Action::Open => self.dialogs.ask_open(),
-            Action::Export => match &self.model.root {
-                Some(root) if self.model.review.is_some() => self.dialogs.ask_export(root),
-                _ => self.tell(Level::Info, "there is no finished scene to export yet".into()),
-            },
             Action::Help => self.dialogs.help = !self.dialogs.help,
+            Action::EditBox => self.edit_box(ctx),
+            Action::FixAndAccept => self.fix_and_accept(Vec::new()),
+            Action::Merge => self.ask_merge(ctx),
+            Action::Split => self.ask_split(ctx),
+            Action::Delete => self.delete(),
+            Action::Add => self.ask_add(ctx),
             Action::RejectAs(reason) => self.decide_selected(Decision::Reject { reason: Some(reason) }),
             Action::Unsure => self.decide_selected(Decision::Unsure),
             Action::Note => self.edit(ctx, Field::Note),
             Action::MarkAll => self.mark_all(),
             Action::OnlyOne => self.only_one(),
             Action::Confirm => self.confirm(),
+            Action::Export
+            | Action::Palette
+            | Action::ScaleUp
+            | Action::ScaleDown
+            | Action::ScaleReset
+            | Action::NextScene
+            | Action::DemoLayout
+            | Action::SlowOrbit
+            | Action::Picture
+            | Action::Film
+            | Action::Reviewer => self.shell_action(ctx, action),
         }
     }
 
@@ -217,12 +234,19 @@ impl Window {
 
     pub(super) fn fly_to_selected(&mut self, ctx: &Context) {
         let Some(item) = self.model.selected() else { return };
-        let b = item.instance.obb;
+        let to = self.view_of(&item.instance);
+        self.fly(ctx, to);
+        self.camera_moved = true;
+    }
+
+    /// The 3D view that shows an instance from the side where it was photographed.
+    pub(super) fn view_of(&self, instance: &Instance) -> Orbit {
+        let b = instance.obb;
         let from = self.model.view.orbit.unwrap_or_default();
         // Very large things are looked at from inside: one would be behind the wall otherwise.
         let radius = (b.size.norm() * 0.5).min(self.model.extent.radius * 0.5);
         let mut to = from.framing(b.center, radius);
-        let best = self.model.photo_index(&item.instance.best_view).and_then(|k| self.model.camera(k));
+        let best = self.model.photo_index(&instance.best_view).and_then(|k| self.model.camera(k));
         if let Some(photo) = best.filter(|c| self.model.extent.upright && !b.contains(&c.center(), 0.0)) {
             // From the side that was photographed: the other one is full of holes.
             let ahead = b.center - photo.center();
@@ -230,8 +254,7 @@ impl Window {
             let distance = to.distance.clamp(0.2 * ahead.norm(), 1.2 * ahead.norm());
             to = Orbit { target: b.center, distance, ..seen };
         }
-        self.fly(ctx, to);
-        self.camera_moved = true;
+        to
     }
 
     fn fly_to_box(&mut self, ctx: &Context, place: &OrientedBox) {
@@ -270,15 +293,6 @@ impl Window {
                 rfd::FileDialog::new().set_title("Open a scene, or a folder of photos").pick_folder()
             };
             let _ = answer.send(Answer::Chosen(chosen));
-            ctx.request_repaint();
-        });
-    }
-
-    pub(super) fn export(&mut self, ctx: &Context, format: Format, include: Include, out: PathBuf) {
-        let Some(root) = self.model.root.clone() else { return };
-        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
-        std::thread::spawn(move || {
-            let _ = answer.send(Answer::Exported(export::export(&root, format, include, &out)));
             ctx.request_repaint();
         });
     }

@@ -3,6 +3,9 @@
 use super::Window;
 use crate::app::command::Command;
 use crate::app::load::StageProgress;
+use crate::app::panels::{self, Pane};
+use crate::app::settings::SCALES;
+use crate::app::shell::Shell;
 use crate::app::shortcuts::{self, Action, tip};
 use crate::pipeline::Stage;
 use crate::review::{Counts, Review};
@@ -12,17 +15,12 @@ impl Window {
     pub(super) fn top_bar(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
         egui::Panel::top("bar").show(ui, |ui| {
             egui::MenuBar::new().ui(ui, |ui| {
-                ui.menu_button("File", |ui| {
-                    item(ui, "Open...", Action::Open, out);
-                    item(ui, "Export...", Action::Export, out);
-                    if ui.button("Quit").clicked() {
-                        ui.ctx().send_viewport_cmd(ViewportCommand::Close);
-                    }
-                });
+                ui.menu_button("File", |ui| self.file_menu(ui, out));
                 ui.menu_button("Edit", |ui| {
                     item(ui, "Undo", Action::Undo, out);
                     item(ui, "Redo", Action::Redo, out);
                     ui.separator();
+                    item(ui, "Reviewer...", Action::Reviewer, out);
                     self.second_menu(ui, out);
                 });
                 ui.menu_button("View", |ui| self.view_menu(ui, out));
@@ -52,22 +50,69 @@ impl Window {
         }
     }
 
-    pub(super) fn view_menu(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
-        for (text, theme) in [
-            ("Dark", ThemePreference::Dark),
-            ("Light", ThemePreference::Light),
-            ("As the system", ThemePreference::System),
-        ] {
-            if ui.radio(self.layout.theme == theme, text).clicked() {
-                out.push(Command::Theme(theme));
-            }
+    fn file_menu(&self, ui: &mut Ui, out: &mut Vec<Command>) {
+        item(ui, "Open...", Action::Open, out);
+        let recent = &self.shell.recent;
+        ui.add_enabled_ui(!recent.is_empty(), |ui| {
+            ui.menu_button("Recent", |ui| recent.iter().for_each(|r| panels::recent_entry(ui, r, out)));
+        });
+        item(ui, "Next scene", Action::NextScene, out);
+        ui.separator();
+        item(ui, "Export...", Action::Export, out);
+        item(ui, "Save a picture...", Action::Picture, out);
+        item(ui, "Make a film...", Action::Film, out);
+        ui.separator();
+        if ui.button("Quit").clicked() {
+            ui.ctx().send_viewport_cmd(ViewportCommand::Close);
         }
+    }
+
+    fn view_menu(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {
+        item(ui, "Find anything...", Action::Palette, out);
+        ui.menu_button("Theme", |ui| {
+            for (text, theme) in [
+                ("Dark", ThemePreference::Dark),
+                ("Light", ThemePreference::Light),
+                ("As the system", ThemePreference::System),
+            ] {
+                if ui.radio(self.layout.theme == theme, text).clicked() {
+                    out.push(Command::Theme(theme));
+                }
+            }
+        });
+        ui.menu_button("Size", |ui| {
+            for scale in SCALES {
+                let text = format!("{:.0} %", scale * 100.0);
+                if ui.radio((self.shell.settings.scale - scale).abs() < 0.01, text).clicked() {
+                    out.push(Command::Shell(Shell::Scale(scale)));
+                }
+            }
+            item(ui, "Larger", Action::ScaleUp, out);
+            item(ui, "Smaller", Action::ScaleDown, out);
+        });
+        ui.menu_button("Layout", |ui| {
+            for (text, demo) in [("Review", false), ("Demo", true)] {
+                let hint = if demo { tip(Action::DemoLayout) } else { "All panels".into() };
+                if ui.radio(self.layout.demo == demo, text).on_hover_text(hint).clicked() {
+                    out.push(Command::Shell(Shell::Demo(demo)));
+                }
+            }
+            if ui.button("Reset").on_hover_text("Panels as they were at first").clicked() {
+                out.push(Command::ResetLayout);
+                ui.close();
+            }
+        });
+        ui.menu_button("Panels", |ui| {
+            for pane in Pane::ALL {
+                let mut open = panels::is_open(&self.layout.tree, pane);
+                if ui.checkbox(&mut open, pane.title()).clicked() {
+                    out.push(Command::Shell(Shell::ShowPane(pane, open)));
+                }
+            }
+        });
         ui.separator();
         item(ui, "Overview", Action::Overview, out);
-        if ui.button("Reset layout").clicked() {
-            out.push(Command::ResetLayout);
-            ui.close();
-        }
+        item(ui, "Turn slowly", Action::SlowOrbit, out);
     }
 
     pub(super) fn summary(&self, ui: &mut Ui) {

@@ -30,7 +30,11 @@ impl Window {
 
     /// Esc: first drops what waits, then leaves one of several selected.
     pub(super) fn only_one(&mut self) {
-        if !self.panels.list.cancel() && self.model.marked.len() > 1 {
+        if self.layout.demo {
+            self.set_demo(false);
+        } else if self.shell.overlays.export.take().is_some() {
+            // That was what Esc was meant for.
+        } else if !self.panels.list.cancel() && self.model.marked.len() > 1 {
             self.model.select(self.model.view.instance);
         }
     }

@@ -29,13 +29,18 @@ impl Window {
     }
 
     pub(super) fn measure_along(&mut self, origin: &Point3<f64>, direction: &Vector3<f64>) {
+        let point = self.point_along(origin, direction);
+        self.measure_at(point, "there is nothing at that place of the 3D view to measure from");
+    }
+
+    /// The point of the scene, as it is shown, that a ray ends on.
+    pub(super) fn point_along(&self, origin: &Point3<f64>, direction: &Vector3<f64>) -> Option<Point3<f64>> {
         let model = &self.model;
         let splats = model.cloud.as_deref().filter(|_| model.view.shown.splats);
-        let point = match splats {
-            Some(cloud) => pick::surface(cloud, &self.model.view.look, origin, direction),
+        match splats {
+            Some(cloud) => pick::surface(cloud, &model.view.look, origin, direction),
             None => pick::nearest_point(model.sparse.points.iter().map(|p| &p.position), origin, direction),
-        };
-        self.measure_at(point, "there is nothing at that place of the 3D view to measure from");
+        }
     }
 
     pub(super) fn measure_in_photo(&mut self, photo: usize, pixel: [f64; 2]) {

@@ -188,8 +188,6 @@ impl Window {
                         None => self.log.add(Level::Info, "nothing was chosen".into()),
                     }
                 }
-                Answer::Exported(Ok(text)) => self.tell(Level::Info, text),
-                Answer::Exported(Err(text)) => self.tell(Level::Error, text),
                 Answer::ChosenVersus(path) => {
                     self.asking = false;
                     if let Some(path) = path {
@@ -198,6 +196,8 @@ impl Window {
                 }
                 Answer::Versus(read) => self.take_versus(read),
                 Answer::Rescaled(result) => self.rescaled(ctx, result),
+                Answer::Near(id, near) => self.gathered(ctx, id, near),
+                Answer::Masked(masked) => self.masked(masked),
                 Answer::Fitted(masks, fits) if Arc::ptr_eq(&masks, &self.model.masks) => {
                     self.model.fits = Arc::new(fits);
                     self.model.arrange();

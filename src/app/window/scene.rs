@@ -9,6 +9,7 @@ use crate::app::orbit::Orbit;
 use crate::app::panels;
 use crate::app::view_state::{self, LAYOUT_FILE, Layout, SceneView};
 use crate::pipeline::Pipeline;
+use crate::review::worklist::Worklist;
 use crate::scene::folder::SceneFolder;
 use eframe::egui::Context;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,10 @@ impl Window {
     /// Opens a scene; offers to make one of anything else.
     pub(super) fn open(&mut self, ctx: &Context, path: &Path) {
         if !SceneFolder::is_scene(path) {
-            if path.exists() {
+            let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+            if let Some(list) = Worklist::find(&full) {
+                self.open_list(ctx, list);
+            } else if path.exists() {
                 self.dialogs.offer_run(path);
             } else {
                 self.tell(Level::Error, format!("there is nothing at {}", path.display()));
@@ -40,6 +44,7 @@ impl Window {
         }
         self.close_scene();
         self.end_run();
+        self.remember(ctx, path);
         self.load(ctx, path);
     }
 
@@ -61,6 +66,7 @@ impl Window {
     /// Saves how one looked at the scene, and forgets it.
     pub(super) fn close_scene(&mut self) {
         self.save_view();
+        self.keep_tally();
         let shown = self.model.view.shown;
         let mask_stamp = self.model.mask_stamp + 1;
         let list_stamp = self.model.list_stamp + 1;
@@ -69,6 +75,7 @@ impl Window {
         self.model.view.shown = shown;
         self.photos.clear();
         (self.camera_moved, self.flight, self.saved.0) = (false, None, None);
+        self.shell.overlays.export = None;
         self.pieces = load::closed();
         self.loading = false;
     }

@@ -23,6 +23,7 @@ use super::near::Near;
 use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
+use super::pick_index::PickIndex;
 use super::screenshot::Screenshot;
 use super::shortcuts::{self, Mode};
 use super::turning::Turning;
@@ -58,6 +59,8 @@ enum Answer {
     ChosenVersus(Option<PathBuf>),
     /// The other side of a comparison was read.
     Versus(versus::Read),
+    /// Which splats a ray may meet is known.
+    Indexed(Arc<PickIndex>),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
     /// Points near the box of an instance.
@@ -82,6 +85,7 @@ pub(super) struct Window {
     run: Option<Running>,
     answers: (Sender<Answer>, Receiver<Answer>),
     asking: bool,
+    indexing: bool,
     flight: Option<(Orbit, Orbit, f64)>,
     /// The user has moved the 3D camera: an overview that has got better must not take it away.
     camera_moved: bool,
@@ -119,6 +123,7 @@ impl Window {
             run: None,
             answers: crossbeam_channel::unbounded(),
             asking: false,
+            indexing: false,
             flight: None,
             camera_moved: false,
             config,
@@ -175,6 +180,20 @@ impl Window {
         self.layout.tree.ui(&mut frame, ui);
     }
 
+    /// Finds out which splats a ray may meet, once they change no more.
+    fn index_splats(&mut self, ctx: &Context) {
+        let Some(cloud) = self.model.cloud.clone().filter(|_| !self.model.at_work && !self.indexing) else { return };
+        if self.model.is_indexed() {
+            return;
+        }
+        self.indexing = true;
+        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
+        std::thread::spawn(move || {
+            let _ = answer.send(Answer::Indexed(Arc::new(PickIndex::new(cloud))));
+            ctx.request_repaint();
+        });
+    }
+
     fn is_settled(&self) -> bool {
         let idle = !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
         let run_over = self.run.as_ref().is_none_or(|r| r.progress.over && !r.pipeline.is_running());
@@ -199,6 +218,7 @@ impl Window {
             self.tell(Level::Error, error);
         }
         self.advance_flight(ctx);
+        self.index_splats(ctx);
         self.model.review_masks();
         if self.title != self.model.name {
             self.title.clone_from(&self.model.name);

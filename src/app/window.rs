@@ -297,6 +297,10 @@ impl Window {
 }
 
 impl eframe::App for Window {
+    fn raw_input_hook(&mut self, ctx: &Context, input: &mut egui::RawInput) {
+        shortcuts::deliver(ctx, &mut input.events);
+    }
+
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
         self.poll(ctx);
     }

@@ -33,7 +33,7 @@ use crate::perception::grow::Ground;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
-use eframe::egui::{self, Color32, Context, FontId, TextStyle, Ui, ViewportCommand};
+use eframe::egui::{self, Color32, Context, FontId, Popup, TextStyle, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
 use shell::{EXPORT, ShellState};
@@ -232,7 +232,7 @@ impl Window {
     fn frame(&mut self, ui: &mut Ui, took: Option<f32>) {
         let ctx = ui.ctx().clone();
         let mut commands = Vec::new();
-        let modal = self.dialogs.is_open() || self.shell.overlays.is_modal();
+        let modal = self.dialogs.is_open() || self.shell.overlays.is_modal() || Popup::is_any_open(&ctx);
         if self.model.edit.is_some() && !modal {
             commands.extend(super::edit::pressed(&ctx).into_iter().map(Command::Edit));
         }
@@ -299,6 +299,10 @@ impl Window {
 }
 
 impl eframe::App for Window {
+    fn raw_input_hook(&mut self, ctx: &Context, input: &mut egui::RawInput) {
+        shortcuts::deliver(ctx, &mut input.events);
+    }
+
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
         self.poll(ctx);
     }

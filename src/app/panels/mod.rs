@@ -26,6 +26,7 @@ mod overlays;
 mod photo;
 mod pictures;
 mod run;
+mod scene_boxes;
 mod scenes;
 mod tags;
 mod training;

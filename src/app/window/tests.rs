@@ -1,5 +1,7 @@
 //! The window without a screen: what its controls are called, and what keys do.
 
+mod editing;
+
 use super::*;
 use crate::app::panels::{self, Pane};
 use crate::app::settings::Settings;

@@ -1,0 +1,135 @@
+//! Editing boxes through the window: by keys, and by what the panels ask for.
+
+use super::*;
+use crate::app::edit::{Adding, EditCommand, What};
+use crate::review::edit;
+
+impl Desk {
+    fn ask(&mut self, command: EditCommand) {
+        let ctx = self.harness.ctx.clone();
+        self.harness.state_mut().as_mut().unwrap().edit_command(&ctx, command);
+        self.harness.run_steps(2);
+    }
+
+    fn decided(&self) -> usize {
+        self.window().model.review.as_ref().unwrap().events().count()
+    }
+
+    fn items(&self) -> usize {
+        self.window().model.items().len()
+    }
+
+    fn selected_box(&self) -> OrientedBox {
+        self.window().model.selected().unwrap().instance.obb
+    }
+
+    fn shown_box(&self) -> Option<OrientedBox> {
+        self.window().model.edit.as_ref().map(|e| e.now)
+    }
+}
+
+#[test]
+fn a_stroke_is_one_decision_and_the_camera_stays() {
+    let mut desk = Desk::new(LARGE);
+    let before = (desk.selected_box(), desk.window().model.view.orbit, desk.window().model.view.photo_view);
+    desk.press(Modifiers::NONE, Key::E);
+    assert!(desk.window().model.edit.is_some());
+    desk.harness.get_by_label_contains("Fit to points");
+    desk.press(Modifiers::NONE, Key::PageUp);
+    desk.press(Modifiers::SHIFT, Key::Period);
+    assert_eq!(desk.decided(), 2);
+    assert!((desk.selected_box().center.z - before.0.center.z - 0.01).abs() < 1e-12);
+    assert!((edit::yaw_pitch_roll(&desk.selected_box())[0] + 15f64.to_radians()).abs() < 1e-9);
+    // A digit chooses handles now: it rejects nothing.
+    desk.press(Modifiers::NONE, Key::Num2);
+    assert_eq!((desk.decided(), desk.window().model.counts().unreviewed), (2, 4));
+    desk.press(Modifiers::COMMAND, Key::Z);
+    desk.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!((desk.selected_box(), desk.shown_box()), (before.0, Some(before.0)), "the handles follow undo");
+    desk.press(Modifiers::NONE, Key::E);
+    assert!(desk.window().model.edit.is_none());
+    let view = &desk.window().model.view;
+    assert_eq!((view.orbit, view.photo_view), (before.1, before.2));
+}
+
+#[test]
+fn esc_lets_go_first_and_then_ends() {
+    let mut desk = Desk::new(LARGE);
+    let kept = desk.selected_box();
+    desk.press(Modifiers::NONE, Key::E);
+    desk.ask(EditCommand::Preview(edit::moved(&kept, &Vector3::x())));
+    assert_ne!(desk.shown_box(), Some(kept));
+    desk.press(Modifiers::NONE, Key::Escape);
+    assert_eq!(desk.shown_box(), Some(kept));
+    desk.press(Modifiers::NONE, Key::Escape);
+    assert_eq!((desk.shown_box(), desk.decided()), (None, 0));
+}
+
+#[test]
+fn fix_and_accept_is_one_step() {
+    let mut desk = Desk::new(LARGE);
+    let (id, kept) = (desk.window().model.view.instance.unwrap(), desk.selected_box());
+    desk.press(Modifiers::NONE, Key::E);
+    let to = edit::moved(&kept, &Vector3::x());
+    desk.ask(EditCommand::Preview(to));
+    desk.press(Modifiers::COMMAND, Key::Enter);
+    let item = desk.window().model.items()[&id].clone();
+    assert_eq!((item.verdict, item.instance.obb, desk.decided()), (Verdict::Accepted, to, 1));
+    assert_ne!(desk.window().model.view.instance, Some(id), "it goes on");
+    desk.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(desk.window().model.items()[&id].instance.obb, kept);
+    assert_eq!(desk.window().model.counts().accepted, 0);
+}
+
+#[test]
+fn split_and_merge_show_first_and_are_one_step_each() {
+    let mut desk = Desk::new(LARGE);
+    let whole = desk.selected_box();
+    desk.press(Modifiers::COMMAND, Key::K);
+    assert_eq!((desk.decided(), desk.items()), (0, 4), "only shown yet");
+    desk.press(Modifiers::NONE, Key::Enter);
+    assert_eq!((desk.decided(), desk.items(), desk.window().model.marked.len()), (1, 5, 2));
+    let parts: f64 =
+        desk.window().model.marked.iter().map(|id| desk.window().model.items()[id].instance.obb.volume()).sum();
+    assert!((parts - whole.volume()).abs() < 1e-9);
+    desk.press(Modifiers::COMMAND, Key::M);
+    assert_eq!((desk.decided(), desk.items()), (1, 5), "only shown yet");
+    desk.press(Modifiers::NONE, Key::Enter);
+    assert_eq!((desk.decided(), desk.items()), (2, 4));
+    assert!(desk.selected_box().iou(&whole) > 0.999);
+    desk.press(Modifiers::COMMAND, Key::Z);
+    desk.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!((desk.items(), desk.selected_box()), (4, whole));
+}
+
+#[test]
+fn what_is_deleted_is_gone_and_comes_back() {
+    let mut desk = Desk::new(LARGE);
+    let id = desk.window().model.view.instance.unwrap();
+    desk.press(Modifiers::NONE, Key::Delete);
+    assert!(!desk.window().model.items().contains_key(&id));
+    assert!(desk.window().model.selected().is_some(), "the next one is selected");
+    desk.press(Modifiers::COMMAND, Key::Z);
+    assert!(desk.window().model.items().contains_key(&id));
+}
+
+#[test]
+fn a_new_instance_is_drawn_named_and_accepted() {
+    let mut desk = Desk::new(LARGE);
+    desk.press(Modifiers::NONE, Key::I);
+    assert!(desk.window().model.edit.as_ref().is_some_and(|e| matches!(e.what, What::Add(Adding::Start))));
+    desk.press(Modifiers::NONE, Key::Enter);
+    assert_eq!(desk.items(), 4, "nothing was drawn yet");
+    let corner = Point3::new(1.0, 1.0, 0.0);
+    let drawn = edit::drawn(&Point3::origin(), &corner, 0.0, 0.0, 0.7);
+    desk.ask(EditCommand::Draw(Adding::Height(corner), Some(drawn)));
+    desk.press(Modifiers::NONE, Key::Enter);
+    assert_eq!((desk.items(), desk.selected_box()), (5, drawn));
+    let id = desk.window().model.view.instance.unwrap();
+    // The cursor is in the label, all of it chosen.
+    desk.type_text("stool");
+    desk.press(Modifiers::COMMAND, Key::Enter);
+    let item = &desk.window().model.items()[&id];
+    assert_eq!((item.instance.label.as_str(), item.verdict), ("stool", Verdict::Accepted));
+    assert_eq!(desk.decided(), 2, "label and verdict are one step");
+}

@@ -7,6 +7,7 @@ mod choose;
 mod edit;
 mod measure;
 mod poll;
+mod prepare;
 mod queue;
 mod scene;
 mod shell;
@@ -87,6 +88,7 @@ pub(super) struct Window {
     answers: (Sender<Answer>, Receiver<Answer>),
     asking: bool,
     indexing: bool,
+    comparing: bool,
     flight: Option<(Orbit, Orbit, f64)>,
     /// The user has moved the 3D camera: an overview that has got better must not take it away.
     camera_moved: bool,
@@ -126,6 +128,7 @@ impl Window {
             answers: crossbeam_channel::unbounded(),
             asking: false,
             indexing: false,
+            comparing: false,
             flight: None,
             camera_moved: false,
             config,
@@ -197,7 +200,8 @@ impl Window {
     }
 
     fn is_settled(&self) -> bool {
-        let idle = !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
+        let idle =
+            !self.comparing && !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
         let run_over = self.run.as_ref().is_none_or(|r| r.progress.over && !r.pipeline.is_running());
         idle && run_over && self.panels.is_settled(&self.model)
     }
@@ -231,6 +235,7 @@ impl Window {
     /// One frame; `took` is what the last one took, seconds.
     fn frame(&mut self, ui: &mut Ui, took: Option<f32>) {
         let ctx = ui.ctx().clone();
+        let used = self.turning.used();
         let mut commands = Vec::new();
         let modal = self.dialogs.is_open() || self.shell.overlays.is_modal() || Popup::is_any_open(&ctx);
         if self.model.edit.is_some() && !modal {
@@ -265,8 +270,13 @@ impl Window {
         self.take_picture(&ctx);
         if self.screenshot.is_pending() {
             let settled = self.is_settled();
+            if settled {
+                std::mem::take(&mut self.screenshot.first).iter().for_each(|wish| self.prepare(&ctx, wish));
+            }
+            let settled = settled && self.is_settled();
             self.screenshot.frame(&ctx, settled);
         }
+        self.turning.used_since(used);
     }
 
     /// Bars and panels, or what the layout shows in their place.

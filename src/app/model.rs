@@ -193,9 +193,11 @@ impl Model {
 
     /// Whether boxes and masks of an instance are drawn.
     pub(super) fn is_shown(&self, id: u32) -> bool {
-        self.view.shown.rejected
-            || self.view.instance == Some(id)
-            || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
+        let selected = self.view.instance == Some(id) || self.marked.contains(&id);
+        if selected || (self.view.shown.isolate && self.view.instance.is_some()) {
+            return selected;
+        }
+        self.view.shown.rejected || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
     }
 
     /// Colour of an instance: its own, or, while the scene is compared, that of what became of it.

@@ -306,6 +306,7 @@ fn toolbar(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         ui.checkbox(&mut shown.cameras, "Cameras").on_hover_text(tip(Action::Cameras));
         ui.checkbox(&mut shown.grid, "Grid");
         ui.checkbox(&mut shown.rejected, "Rejected").on_hover_text("Boxes and masks of rejected instances");
+        ui.checkbox(&mut shown.isolate, "Only selected").on_hover_text(tip(Action::Isolate));
         let mut look = model.view.look;
         let choice = egui::ComboBox::from_id_salt("mode").width(66.0).selected_text(look.mode.name());
         let choice = choice.show_ui(ui, |ui| {

@@ -50,7 +50,7 @@ picture() {
 # shoot NAME SCENE INSTANCE WHAT: one picture, after WHAT was done (HOLOSCOPE_DO).
 shoot() {
     mkdir -p "$(dirname "screenshots/$1")"
-    HOLOSCOPE_SCREENSHOT=$work/picture.png HOLOSCOPE_SELECT=$3 HOLOSCOPE_DO=$4 timeout 180 "$holoscope" "$2"
+    HOLOSCOPE_SCREENSHOT=$work/picture.png HOLOSCOPE_SELECT=$3 HOLOSCOPE_DO=$4 timeout 180 "$holoscope" ${2:+"$2"}
     [ -s "$work/picture.png" ] || { echo "no picture $1 was made" >&2; exit 1; }
     mv "$work/picture.png" "screenshots/$1.png"
     echo "screenshots/$1.png: $(wc -c <"screenshots/$1.png") bytes"

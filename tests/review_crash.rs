@@ -61,7 +61,7 @@ fn killed_at_random_moments() {
     let scene = tempfile::tempdir().unwrap();
     let mut random = fastrand::Rng::with_seed(7);
     let mut saved = 0u64;
-    for round in 0..50 {
+    for round in 0..200 {
         let mut writer = child("writer", scene.path(), "").stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
         // The first report says that it is under way; then it is killed within a few decisions, at any point of one.
@@ -82,7 +82,7 @@ fn killed_at_random_moments() {
             assert!(found == n || found == saved + 1, "round {round}: {n} was reported, {found} is there");
         }
     }
-    println!("{saved} decisions reported over 50 kills, none lost");
+    println!("{saved} decisions reported over 200 kills, none lost");
 }
 
 fn saved_number(line: &str) -> Option<u64> {

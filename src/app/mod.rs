@@ -33,6 +33,7 @@ mod palette;
 mod panels;
 mod photos;
 mod pick;
+mod pick_index;
 mod picture;
 mod screenshot;
 mod settings;

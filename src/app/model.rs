@@ -9,6 +9,8 @@ use super::orbit::{self, Orbit};
 use super::order;
 use super::overlay;
 use super::photos::{Photo, Pixels};
+use super::pick;
+use super::pick_index::PickIndex;
 use super::versus::Versus;
 use super::view_state::SceneView;
 use crate::review::edit;
@@ -68,6 +70,8 @@ pub(super) struct Model {
     pub running: BTreeMap<u32, Reviewed>,
     /// All selected instances; holds the one of `view.instance`, and is empty where that is none.
     pub marked: BTreeSet<u32>,
+    /// Which splats a ray may meet; of the cloud of some time ago.
+    pub pick_index: Option<Arc<PickIndex>>,
     /// A comparison with something else.
     pub versus: Option<Versus>,
     /// Other logs of the scene.
@@ -189,9 +193,11 @@ impl Model {
 
     /// Whether boxes and masks of an instance are drawn.
     pub(super) fn is_shown(&self, id: u32) -> bool {
-        self.view.shown.rejected
-            || self.view.instance == Some(id)
-            || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
+        let selected = self.view.instance == Some(id) || self.marked.contains(&id);
+        if selected || (self.view.shown.isolate && self.view.instance.is_some()) {
+            return selected;
+        }
+        self.view.shown.rejected || self.items().get(&id).is_none_or(|i| i.verdict != Verdict::Rejected)
     }
 
     /// Colour of an instance: its own, or, while the scene is compared, that of what became of it.
@@ -202,6 +208,23 @@ impl Model {
             Some(None) => [150; 3],
             None => overlay::color(id),
         }
+    }
+
+    /// Where a ray ends on the splats, as they are shown.
+    pub(super) fn surface(&self, origin: &Point3<f64>, direction: &Vector3<f64>) -> Option<Point3<f64>> {
+        let cloud = self.cloud.as_ref()?;
+        match self.pick_index.as_ref().filter(|i| i.is_of(cloud)) {
+            Some(index) => {
+                let near = index.near(&origin.cast(), &direction.normalize().cast());
+                pick::surface(cloud, near, &self.view.look, origin, direction)
+            }
+            None => pick::surface(cloud, 0..cloud.len(), &self.view.look, origin, direction),
+        }
+    }
+
+    /// Whether [`Self::surface`] takes no time worth naming.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.cloud.as_ref().is_none_or(|c| self.pick_index.as_ref().is_some_and(|i| i.is_of(c)))
     }
 
     /// Number of instances of each verdict.

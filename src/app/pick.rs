@@ -1,6 +1,7 @@
 //! What is under the pointer.
 
 use super::look::Look;
+use super::pick_index::REACH;
 use crate::scene::{FrameMasks, Gaussians, OrientedBox, Rle};
 use nalgebra::{Point3, Quaternion, UnitQuaternion, Vector3};
 
@@ -30,20 +31,23 @@ pub(super) fn along_ray<'a>(
 }
 
 /// Where a ray ends on the splats: the depth at which half of the light is gone. A Gaussian counts at its point of
-/// highest density along the ray, with the alpha it has there; what `look` hides does not count.
+/// highest density along the ray, with the alpha it has there; what `look` hides does not count. `near` are the indices
+/// of those that the ray may meet.
 pub(super) fn surface(
     cloud: &Gaussians,
+    near: impl Iterator<Item = usize>,
     look: &Look,
     origin: &Point3<f64>,
     direction: &Vector3<f64>,
 ) -> Option<Point3<f64>> {
     let (eye, ahead) = (origin.cast::<f32>(), direction.normalize().cast::<f32>());
     let mut met: Vec<(f32, f32)> = Vec::new();
-    for (i, mean) in cloud.means.iter().enumerate() {
+    for i in near {
+        let mean = &cloud.means[i];
         let to = Point3::from(*mean) - eye;
         let along = to.dot(&ahead);
         let s = Vector3::from(cloud.log_scales[i].map(f32::exp));
-        let reach = 3.0 * s.max();
+        let reach = REACH * s.max();
         if along <= 0.0 || to.norm_squared() - along * along > reach * reach {
             continue;
         }
@@ -165,9 +169,9 @@ mod tests {
             sh: vec![[0.0; 3]; 3],
             antialiased: false,
         };
-        let met = surface(&cloud, &Look::default(), &Point3::origin(), &(Vector3::x() * 2.0)).unwrap();
+        let met = surface(&cloud, 0..3, &Look::default(), &Point3::origin(), &(Vector3::x() * 2.0)).unwrap();
         assert!((met - Point3::new(3.0, 0.0, 0.0)).norm() < 1e-3, "{met}");
-        assert!(surface(&cloud, &Look::default(), &Point3::origin(), &-Vector3::x()).is_none());
+        assert!(surface(&cloud, 0..3, &Look::default(), &Point3::origin(), &-Vector3::x()).is_none());
     }
 
     #[test]

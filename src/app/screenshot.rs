@@ -1,5 +1,6 @@
 //! A picture of the window once everything in it is there: `HOLOSCOPE_SCREENSHOT=FILE.png` saves it and closes the
-//! window, `HOLOSCOPE_SELECT=ID` selects an instance first.
+//! window, `HOLOSCOPE_SELECT=ID` selects an instance first. `HOLOSCOPE_DO` is done before: actions by their names in
+//! `keys.json`, `panel:TITLE`, `filter:TEXT` and `truth:FOLDER`, separated by semicolons.
 
 use eframe::egui::{ColorImage, Context, ScreenshotCallback, ViewportCommand};
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ pub(super) struct Screenshot {
     path: Option<PathBuf>,
     /// Instance to select first.
     pub select: Option<u32>,
+    /// What to do first, once everything is there.
+    pub first: Vec<String>,
     calm: u32,
 }
 
@@ -22,7 +25,9 @@ impl Screenshot {
     pub(super) fn from_env() -> Self {
         let path = std::env::var_os("HOLOSCOPE_SCREENSHOT").filter(|p| !p.is_empty()).map(PathBuf::from);
         let select = std::env::var("HOLOSCOPE_SELECT").ok().and_then(|id| id.trim().parse().ok());
-        Self { path, select, calm: 0 }
+        let wishes = std::env::var("HOLOSCOPE_DO").unwrap_or_default();
+        let first = wishes.split(';').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+        Self { path, select, first, calm: 0 }
     }
 
     /// Whether a picture is still to be taken.

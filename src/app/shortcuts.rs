@@ -2,7 +2,7 @@
 
 use super::keymap::{self, Keymap};
 use crate::review::Reason;
-use eframe::egui::{Context, Event, Key, Modifiers};
+use eframe::egui::{Context, Event, Id, Key, Modifiers};
 use serde::Serialize;
 
 /// What a key or button does. In `keys.json` it has its name in small letters: "next_frame".
@@ -57,6 +57,7 @@ pub(super) enum Action {
     Picture,
     Film,
     Reviewer,
+    Isolate,
 }
 
 /// What the keys are about at the moment.
@@ -147,6 +148,7 @@ pub(super) const TABLE: &[Row] = &[
     (Action::Picture, CTRL_SHIFT, Key::S, "Screenshot: save a picture of the window or of the 3D view"),
     (Action::Film, CTRL_SHIFT, Key::F, "Film: turntable or orbit video of an instance or the scene"),
     (Action::Reviewer, CTRL_SHIFT, Key::R, "Say who reviews"),
+    (Action::Isolate, NONE, Key::H, "Only the selected instances, or all of them again"),
     (Action::Palette, NONE, Key::F2, "Find anything to do by its name"),
 ];
 
@@ -159,9 +161,18 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
             |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.command);
         return if ctx.input(|i| i.events.iter().any(fix)) { vec![Action::FixAndAccept] } else { Vec::new() };
     }
-    let mut found = Vec::new();
+    let (mut found, mut later) = (Vec::new(), Vec::new());
+    // After a key that opens a field: whether the text of that key itself is still to come.
+    let mut own_text: Option<bool> = None;
     ctx.input_mut(|i| {
         i.events.retain(|event| {
+            if let Some(own) = &mut own_text {
+                if is_typing(event) && !(matches!(event, Event::Text(_)) && std::mem::take(own)) {
+                    *own &= !matches!(event, Event::Key { pressed: true, .. });
+                    later.push(event.clone());
+                }
+                return !is_typing(event);
+            }
             let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
             let action = keymap::with(|keys| action_of(keys, *key, *modifiers, mode));
             let Some(action) = action.filter(|a| !dialog || *a == Action::Help) else { return true };
@@ -169,14 +180,43 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
             if !(*repeat && decides(action)) {
                 found.push(action);
             }
+            own_text = opens_field(action).then_some(true);
             false
         });
-        // What was typed right behind such a key is for the field, not for the table.
-        if let Some(k) = found.iter().position(|a| opens_field(*a)) {
-            found.truncate(k + 1);
-        }
     });
+    if !later.is_empty() {
+        ctx.data_mut(|d| d.insert_temp(held_back(), later));
+        ctx.request_repaint();
+    }
     found
+}
+
+/// What is typed in one frame behind a key that opens a field waits here: it is the field's, in the next frame.
+fn held_back() -> Id {
+    Id::unique("typed before the field was there")
+}
+
+/// Whether it comes from the keyboard.
+fn is_typing(event: &Event) -> bool {
+    matches!(event, Event::Key { .. } | Event::Text(_))
+}
+
+/// Before a frame: puts what was held back before its `events`. What is typed behind Enter waits for another frame, when
+/// the field has been left.
+pub(super) fn deliver(ctx: &Context, events: &mut Vec<Event>) {
+    let held = ctx.data_mut(|d| d.remove_temp::<Vec<Event>>(held_back())).unwrap_or_default();
+    if held.is_empty() {
+        return;
+    }
+    let (typed, others): (Vec<Event>, Vec<Event>) = events.drain(..).partition(is_typing);
+    let mut all: Vec<Event> = held.into_iter().chain(typed).collect();
+    let enter = all.iter().position(|e| matches!(e, Event::Key { key: Key::Enter, pressed: true, .. }));
+    let rest = all.split_off(enter.map_or(all.len(), |k| k + 1));
+    events.extend(all.into_iter().chain(others));
+    if !rest.is_empty() {
+        ctx.data_mut(|d| d.insert_temp(held_back(), rest));
+        ctx.request_repaint();
+    }
 }
 
 /// Whether it puts the cursor into a field.
@@ -271,14 +311,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_behind_a_key_that_opens_a_field_decides_nothing() {
+    fn what_is_typed_behind_a_key_that_opens_a_field_is_for_the_field() {
         let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
-        let events = [Key::M, Key::Slash, Key::A, Key::R].map(key).into();
-        let mut found = Vec::new();
-        let _ = Context::default().run_ui(RawInput { events, ..Default::default() }, |ui| {
+        let text = |t: &str| Event::Text(t.into());
+        let events = vec![
+            key(Key::M),
+            text("m"),
+            key(Key::Slash),
+            text("/"),
+            key(Key::A),
+            text("a"),
+            key(Key::Enter),
+            key(Key::R),
+            text("r"),
+        ];
+        let (ctx, mut found) = (Context::default(), Vec::new());
+        let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
             found.extend(pressed(ui.ctx(), Mode::Deciding, false));
         });
         assert_eq!(found, [Action::Masks, Action::Filter]);
+        let mut next = vec![Event::PointerGone, text("b")];
+        deliver(&ctx, &mut next);
+        assert_eq!(next, [key(Key::A), text("a"), key(Key::Enter), Event::PointerGone]);
+        let mut last = Vec::new();
+        deliver(&ctx, &mut last);
+        assert_eq!(last, [key(Key::R), text("r"), text("b")]);
+        deliver(&ctx, &mut last);
+        assert_eq!(last.len(), 3, "nothing comes twice");
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub(super) fn open(path: &Path) -> Result<(), String> {
     }
 }
 
+/// Seconds that this thread has used a processor for; `None` where the system does not tell.
+pub(super) fn thread_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split_whitespace().next()?.parse::<f64>().ok().map(|ns| ns * 1e-9)
+}
+
 /// Resident memory of this process.
 #[derive(Default)]
 pub(super) struct Memory {

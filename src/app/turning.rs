@@ -1,8 +1,11 @@
-//! How quick the 3D view is: `HOLOSCOPE_ORBIT=SECONDS` turns the camera for so long once everything is there, says how
-//! many pictures were shown and how long the full one took after the camera stood still, and closes the window.
+//! How quick the window is: `HOLOSCOPE_ORBIT=SECONDS` turns the camera for so long once everything is there, says
+//! how many pictures were shown, how long the full one took after the camera stood still, and what frames cost, and
+//! closes the window.
 
 use super::orbit::Orbit;
+use super::system::thread_seconds;
 use eframe::egui::{Context, ViewportCommand};
+use std::time::Instant;
 
 /// Radians a second.
 const SPEED: f64 = 0.7;
@@ -16,15 +19,31 @@ pub(super) struct Turning {
     last: f64,
     /// When the camera came to rest, and how many pictures had been shown by then.
     rested: Option<(f64, u64)>,
-    /// Milliseconds that the frames of the window took.
+    /// Milliseconds that the frames of the window took, drawing included.
     frames: Vec<f32>,
+    /// Milliseconds of the processor that panels and commands of a frame took.
+    ui: Vec<f32>,
+    start: Option<Instant>,
+    first: Option<f64>,
 }
 
 impl Turning {
     /// Reads the environment.
     pub(super) fn from_env() -> Self {
         let seconds = std::env::var("HOLOSCOPE_ORBIT").ok().and_then(|s| s.trim().parse().ok());
-        Self { seconds, ..Self::default() }
+        Self { seconds, start: Some(Instant::now()), ..Self::default() }
+    }
+
+    /// What the thread has used so far, where that is measured.
+    pub(super) fn used(&self) -> Option<f64> {
+        self.seconds.and_then(|_| thread_seconds())
+    }
+
+    /// Takes in what a frame has used since `before`.
+    pub(super) fn used_since(&mut self, before: Option<f64>) {
+        if let (Some(_), Some(before), Some(now)) = (self.began, before, self.used()) {
+            self.ui.push(((now - before) * 1e3) as f32);
+        }
     }
 
     /// One frame: the next camera while it turns. `shown` pictures there have been so far, `settled` says that all is
@@ -39,6 +58,9 @@ impl Turning {
     ) -> Option<Orbit> {
         let seconds = self.seconds?;
         let now = ctx.input(|i| i.time);
+        if shown > 0 && self.first.is_none() {
+            self.first = self.start.map(|s| s.elapsed().as_secs_f64());
+        }
         ctx.request_repaint_after_secs(0.008);
         let Some((start, before)) = self.began else {
             if settled {
@@ -57,18 +79,19 @@ impl Turning {
         let (rest, pictures) = *self.rested.get_or_insert((now, shown));
         if settled && now > rest {
             let rate = (pictures - before) as f64 / (rest - start);
-            self.frames.sort_by(f32::total_cmp);
-            let at = |share: f32| self.frames.get((self.frames.len() as f32 * share) as usize).copied().unwrap_or(0.0);
-            println!(
-                "{rate:.1} pictures a second; at full size {:.2} s after rest; frames of the window: median {:.1} ms, \
-                 95th percentile {:.1} ms",
-                now - rest,
-                at(0.5),
-                at(0.95)
-            );
+            println!("first picture {:.2} s after the window was asked for", self.first.unwrap_or_default());
+            println!("{rate:.1} pictures a second; at full size {:.2} s after rest", now - rest);
+            println!("frames of the window, drawing included: {}", percentiles(&mut self.frames));
+            println!("panels and commands, processor time: {}", percentiles(&mut self.ui));
             self.seconds = None;
             ctx.send_viewport_cmd(ViewportCommand::Close);
         }
         None
     }
+}
+
+fn percentiles(values: &mut [f32]) -> String {
+    values.sort_by(f32::total_cmp);
+    let at = |share: f32| values.get((values.len() as f32 * share) as usize).copied().unwrap_or(0.0);
+    format!("median {:.1} ms, 95th percentile {:.1} ms, of {}", at(0.5), at(0.95), values.len())
 }

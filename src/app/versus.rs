@@ -2,7 +2,7 @@
 
 use crate::eval::{self, Found, Matching, Outcome, TrueObjects};
 use crate::review::compare::{self, Agreement, Changes, Conflict, Difference};
-use crate::review::{Decision, Review, Reviewed, Verdict};
+use crate::review::{Decision, Lost, Review, Reviewed, Verdict};
 use crate::scene::folder::SceneFolder;
 use crate::scene::{Instance, InstanceState, OrientedBox, Quiet, Similarity};
 use nalgebra::Point3;
@@ -22,10 +22,12 @@ pub(super) enum Against {
     Reviewer,
     /// What the pipeline found.
     Found,
+    /// Decisions about things that the pipeline no longer finds.
+    Lost,
 }
 
 impl Against {
-    pub(super) const ALL: [Self; 4] = [Self::Truth, Self::Run, Self::Reviewer, Self::Found];
+    pub(super) const ALL: [Self; 5] = [Self::Truth, Self::Run, Self::Reviewer, Self::Found, Self::Lost];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl Against {
             Self::Run => "another run",
             Self::Reviewer => "another reviewer",
             Self::Found => "what was found",
+            Self::Lost => "earlier decisions",
         }
     }
 
@@ -42,7 +45,7 @@ impl Against {
             Self::Truth => Some("folder with boxes.json and poses.json"),
             Self::Run => Some("scene folder"),
             Self::Reviewer => Some("review.jsonl of the other reviewer"),
-            Self::Found => None,
+            Self::Found | Self::Lost => None,
         }
     }
 }
@@ -92,6 +95,7 @@ pub(super) enum Other {
     Run(BTreeMap<u32, Instance>),
     Reviewer(BTreeMap<u32, Reviewed>),
     Found(BTreeMap<u32, Instance>),
+    Lost(Vec<Lost>),
 }
 
 /// A cell of the table: a click on it selects instances, or flies to a box.
@@ -154,6 +158,7 @@ impl Versus {
             Other::Truth(truth) => with_truth(items, truth, self.least_iou, self.same_label),
             Other::Run(there) => changes(items, there, &compare::with_run(items, there)),
             Other::Found(there) => changes(items, there, &compare::with_found(items, there)),
+            Other::Lost(lost) => not_applied(lost),
             Other::Reviewer(theirs) => with_reviewer(items, theirs, &compare::agreement(items, theirs)),
         };
     }
@@ -171,6 +176,10 @@ pub(super) fn read(scene: &Path, against: Against, path: &Path) -> Result<Other,
             Ok(Other::Truth(Box::new(truth)))
         }
         Against::Found => Ok(Other::Found(by_id(found()?))),
+        Against::Lost => {
+            let review = Review::read(scene, found()?).map_err(|e| text(&e))?;
+            Ok(Other::Lost(review.lost().to_vec()))
+        }
         Against::Run => another_run(&folder, path).map(Other::Run),
         Against::Reviewer => {
             if !path.is_file() {
@@ -292,6 +301,22 @@ fn difference(d: &Difference) -> String {
         parts.push(format!("box, IoU {iou:.2}"));
     }
     parts.join("; ")
+}
+
+/// Decisions of the log that could not be brought over to the instances of the last run.
+fn not_applied(lost: &[Lost]) -> Findings {
+    let mut findings = Findings { head: vec!["#", "Label", "Decision"], ..Findings::default() };
+    findings
+        .summary
+        .push(("Not applied", format!("{} decisions about things that are not there any more", lost.len())));
+    for l in lost {
+        let cell = |text: String| Cell { text, ids: Vec::new(), place: l.obb };
+        let cells = vec![cell(l.id.to_string()), cell(l.label.clone()), cell(l.decision.in_words())];
+        findings.rows.push(Row { cells, take: None });
+        let ghost = |obb| Ghost { obb, label: l.label.clone(), tone: Tone::Gone };
+        findings.ghosts.extend(l.obb.map(ghost));
+    }
+    findings
 }
 
 fn changes(items: &BTreeMap<u32, Reviewed>, there: &BTreeMap<u32, Instance>, changes: &Changes) -> Findings {

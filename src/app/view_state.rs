@@ -28,11 +28,22 @@ pub(super) struct Shown {
     pub rejected: bool,
     /// The fields that hide splats.
     pub trim: bool,
+    /// Boxes and masks of the selected instances only.
+    pub isolate: bool,
 }
 
 impl Default for Shown {
     fn default() -> Self {
-        Self { masks: true, boxes: true, cameras: true, splats: true, grid: true, rejected: false, trim: false }
+        Self {
+            masks: true,
+            boxes: true,
+            cameras: true,
+            splats: true,
+            grid: true,
+            rejected: false,
+            trim: false,
+            isolate: false,
+        }
     }
 }
 

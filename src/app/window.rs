@@ -7,6 +7,8 @@ mod choose;
 mod edit;
 mod measure;
 mod poll;
+mod prepare;
+mod queue;
 mod scene;
 mod shell;
 mod status;
@@ -23,6 +25,7 @@ use super::near::Near;
 use super::orbit::Orbit;
 use super::panels::{Dialogs, PanelFrame, Panels, RunState};
 use super::photos::Photos;
+use super::pick_index::PickIndex;
 use super::screenshot::Screenshot;
 use super::shortcuts::{self, Mode};
 use super::turning::Turning;
@@ -31,7 +34,7 @@ use crate::perception::grow::Ground;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
-use eframe::egui::{self, Color32, Context, FontId, TextStyle, Ui, ViewportCommand};
+use eframe::egui::{self, Color32, Context, FontId, Popup, TextStyle, Ui, ViewportCommand};
 use egui_notify::{Anchor, Toasts};
 use poll::Seen;
 use shell::{EXPORT, ShellState};
@@ -58,6 +61,8 @@ enum Answer {
     ChosenVersus(Option<PathBuf>),
     /// The other side of a comparison was read.
     Versus(versus::Read),
+    /// Which splats a ray may meet is known.
+    Indexed(Arc<PickIndex>),
     /// A change of scale is done: by what factor.
     Rescaled(Result<f64, String>),
     /// Points near the box of an instance.
@@ -82,6 +87,8 @@ pub(super) struct Window {
     run: Option<Running>,
     answers: (Sender<Answer>, Receiver<Answer>),
     asking: bool,
+    indexing: bool,
+    comparing: bool,
     flight: Option<(Orbit, Orbit, f64)>,
     /// The user has moved the 3D camera: an overview that has got better must not take it away.
     camera_moved: bool,
@@ -113,12 +120,15 @@ impl Window {
             dialogs: Dialogs::default(),
             layout,
             log: Log::default(),
-            toasts: Toasts::default().with_anchor(Anchor::BottomRight),
+            // Above the status bar.
+            toasts: Toasts::default().with_anchor(Anchor::BottomRight).with_margin(egui::vec2(8.0, 34.0)),
             pieces: load::closed(),
             loading: false,
             run: None,
             answers: crossbeam_channel::unbounded(),
             asking: false,
+            indexing: false,
+            comparing: false,
             flight: None,
             camera_moved: false,
             config,
@@ -175,8 +185,23 @@ impl Window {
         self.layout.tree.ui(&mut frame, ui);
     }
 
+    /// Finds out which splats a ray may meet, once they change no more.
+    fn index_splats(&mut self, ctx: &Context) {
+        let Some(cloud) = self.model.cloud.clone().filter(|_| !self.model.at_work && !self.indexing) else { return };
+        if self.model.is_indexed() {
+            return;
+        }
+        self.indexing = true;
+        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
+        std::thread::spawn(move || {
+            let _ = answer.send(Answer::Indexed(Arc::new(PickIndex::new(cloud))));
+            ctx.request_repaint();
+        });
+    }
+
     fn is_settled(&self) -> bool {
-        let idle = !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
+        let idle =
+            !self.comparing && !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
         let run_over = self.run.as_ref().is_none_or(|r| r.progress.over && !r.pipeline.is_running());
         idle && run_over && self.panels.is_settled(&self.model)
     }
@@ -199,6 +224,7 @@ impl Window {
             self.tell(Level::Error, error);
         }
         self.advance_flight(ctx);
+        self.index_splats(ctx);
         self.model.review_masks();
         if self.title != self.model.name {
             self.title.clone_from(&self.model.name);
@@ -209,8 +235,9 @@ impl Window {
     /// One frame; `took` is what the last one took, seconds.
     fn frame(&mut self, ui: &mut Ui, took: Option<f32>) {
         let ctx = ui.ctx().clone();
+        let used = self.turning.used();
         let mut commands = Vec::new();
-        let modal = self.dialogs.is_open() || self.shell.overlays.is_modal();
+        let modal = self.dialogs.is_open() || self.shell.overlays.is_modal() || Popup::is_any_open(&ctx);
         if self.model.edit.is_some() && !modal {
             commands.extend(super::edit::pressed(&ctx).into_iter().map(Command::Edit));
         }
@@ -243,8 +270,13 @@ impl Window {
         self.take_picture(&ctx);
         if self.screenshot.is_pending() {
             let settled = self.is_settled();
+            if settled {
+                std::mem::take(&mut self.screenshot.first).iter().for_each(|wish| self.prepare(&ctx, wish));
+            }
+            let settled = settled && self.is_settled();
             self.screenshot.frame(&ctx, settled);
         }
+        self.turning.used_since(used);
     }
 
     /// Bars and panels, or what the layout shows in their place.
@@ -277,6 +309,10 @@ impl Window {
 }
 
 impl eframe::App for Window {
+    fn raw_input_hook(&mut self, ctx: &Context, input: &mut egui::RawInput) {
+        shortcuts::deliver(ctx, &mut input.events);
+    }
+
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
         self.poll(ctx);
     }

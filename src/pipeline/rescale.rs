@@ -3,7 +3,7 @@
 use super::cache;
 use super::run::{RunError, lock};
 use crate::instances;
-use crate::review::{RescaledLog, ReviewError, rescaled_log};
+use crate::review::{RescaledLog, ReviewError, rescaled_logs};
 use crate::scene::folder::{FolderError, SceneFolder, SceneMeta, Swap, TypedScale, json_bytes, scaled_ply};
 use crate::scene::{Cancelled, Instances, Job, Similarity};
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ pub fn rescale(
 ) -> Result<f64, RescaleError> {
     let factor = typed.factor()?;
     let _lock = lock(folder)?;
-    let (swap, _log) = staged(folder, typed.metres, factor, reviewer, job)?;
+    let (swap, _logs) = staged(folder, typed.metres, factor, reviewer, job)?;
     // A checkpoint of training, and cameras as they were before it, are of the old size; nothing finished needs them.
     let _ = std::fs::remove_file(cache::checkpoint(folder));
     let _ = std::fs::remove_dir_all(folder.untrained().root());
@@ -83,30 +83,32 @@ pub fn rescale(
     Ok(factor)
 }
 
-/// All new files, none of them in place yet, and the lock of the review.
+/// All new files, none of them in place yet, and the locks of the reviews.
 fn staged(
     folder: &SceneFolder,
     metres: f64,
     factor: f64,
     reviewer: &str,
     job: &dyn Job,
-) -> Result<(Swap, RescaledLog), RescaleError> {
+) -> Result<(Swap, Vec<RescaledLog>), RescaleError> {
     let meta = folder.read_meta()?;
     let poses = meta.stages.iter().find(|s| s.name == "poses" && s.state == "done");
     let depth_done = meta.stages.iter().any(|s| s.name == "depth" && s.state == "done");
     let Some(poses_key) = poses.map(|s| s.key.clone()).filter(|_| depth_done) else {
         return Err(RescaleError::TooEarly(folder.root().to_owned()));
     };
-    let log = rescaled_log(folder.root(), factor, reviewer)?;
+    let logs = rescaled_logs(folder.root(), factor, reviewer)?;
     let mut swap = Swap::begin(folder.root())?;
     write_depths(folder, &meta, factor, &mut swap, job)?;
     write_world(folder, &meta, factor, &mut swap)?;
-    if let Some(bytes) = &log.bytes {
-        swap.put(Path::new("review.jsonl"), bytes)?;
+    for log in &logs {
+        if let (Some(bytes), Some(name)) = (&log.bytes, log.path.file_name()) {
+            swap.put(Path::new(name), bytes)?;
+        }
     }
     let meta = scaled_meta(meta, metres, factor, poses_key);
     swap.put(Path::new("scene.json"), &json_bytes(&folder.root().join("scene.json"), &meta)?)?;
-    Ok((swap, log))
+    Ok((swap, logs))
 }
 
 /// `depth/*.png` and the cached depth. What does not fit 16 bits any more becomes unknown.

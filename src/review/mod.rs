@@ -26,7 +26,7 @@ pub mod worklist;
 use crate::scene::{Instance, OrientedBox};
 pub use decision::{Decision, DrawnMask, HalfSpace, MaskPart, Reason, Reviewed, Verdict};
 pub use history::{Event, Lost};
-pub use rescale::{RescaledLog, rescaled_log};
+pub use rescale::{RescaledLog, rescaled_logs};
 
 use history::History;
 use log::{Action, Change, Contents, Damage, Effect, Lock, Log, Record, Values};
@@ -71,6 +71,18 @@ pub enum ReviewError {
     /// A box or a plane with a number that is none.
     #[error("the new box of instance {0} is not made of finite numbers")]
     NotFinite(u32),
+}
+
+/// The logs of second opinions on a scene, by name.
+pub fn second_opinions(scene: &Path) -> Vec<PathBuf> {
+    let is_one = |p: &PathBuf| {
+        let name = p.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("review-") && name.ends_with(".jsonl")
+    };
+    let entries = std::fs::read_dir(scene).into_iter().flatten().filter_map(Result::ok).map(|e| e.path());
+    let mut logs: Vec<PathBuf> = entries.filter(is_one).collect();
+    logs.sort();
+    logs
 }
 
 /// How many instances there are of each verdict.

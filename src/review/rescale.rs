@@ -1,21 +1,29 @@
 //! A log that stays true when the scene is brought to another scale: decisions remember the box that was judged.
 
 use super::log::{Action, Contents, Lock, Record};
-use super::{ReviewError, now};
+use super::{ReviewError, now, second_opinions};
 use crate::scene::{OrientedBox, Similarity};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The log of a scene as it must be after the scene is rescaled. Nobody else can decide until this is dropped.
+/// A log of a scene as it must be after the scene is rescaled. Nobody else can decide until this is dropped.
 #[derive(Debug)]
 pub struct RescaledLog {
-    /// Contents of `review.jsonl`: as before, and a line that says so; `None` where nothing was ever decided.
+    /// The log.
+    pub path: PathBuf,
+    /// Its contents: as before, and a line that says so; `None` where nothing was ever decided.
     pub bytes: Option<Vec<u8>>,
     _lock: Lock,
 }
 
-/// Makes that log; nothing is written. Refuses where another window holds the review, and where the log is damaged.
-pub fn rescaled_log(scene: &Path, factor: f64, reviewer: &str) -> Result<RescaledLog, ReviewError> {
-    let path = scene.join("review.jsonl");
+/// Makes those of all reviewers of a scene; nothing is written. Refuses where another window holds one of them, and
+/// where one is damaged.
+pub fn rescaled_logs(scene: &Path, factor: f64, reviewer: &str) -> Result<Vec<RescaledLog>, ReviewError> {
+    let first = scene.join("review.jsonl");
+    let second = second_opinions(scene).into_iter();
+    std::iter::once(first).chain(second).map(|path| rescaled_log(path, factor, reviewer)).collect()
+}
+
+fn rescaled_log(path: PathBuf, factor: f64, reviewer: &str) -> Result<RescaledLog, ReviewError> {
     let io = |action: &'static str| {
         let path = path.clone();
         move |source| ReviewError::Io { action, path, source }
@@ -28,7 +36,7 @@ pub fn rescaled_log(scene: &Path, factor: f64, reviewer: &str) -> Result<Rescale
     if let Some(damage) = contents.damage {
         return Err(ReviewError::Malformed { path, line: damage.line, reason: damage.reason });
     }
-    let Some(last) = contents.records.last() else { return Ok(RescaledLog { bytes: None, _lock: lock }) };
+    let Some(last) = contents.records.last() else { return Ok(RescaledLog { path, bytes: None, _lock: lock }) };
     let record = Record {
         seq: last.seq + 1,
         time: now(),
@@ -42,7 +50,7 @@ pub fn rescaled_log(scene: &Path, factor: f64, reviewer: &str) -> Result<Rescale
         bytes.push(b'\n');
     }
     bytes.extend(record.to_line().map_err(io("write"))?.into_bytes());
-    Ok(RescaledLog { bytes: Some(bytes), _lock: lock })
+    Ok(RescaledLog { path, bytes: Some(bytes), _lock: lock })
 }
 
 /// For each line: how much larger the world has become since it was written.
@@ -96,15 +104,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let scene = |scale: f64| vec![instance(1, scale), instance(2, scale)];
         let path = dir.path().join("review.jsonl");
-        assert!(rescaled_log(dir.path(), 2.0, "ana").unwrap().bytes.is_none());
+        let second = dir.path().join("review-bob.jsonl");
+        assert!(rescaled_logs(dir.path(), 2.0, "ana").unwrap()[0].bytes.is_none());
         let mut world = 1.0;
         for (id, factor) in [(1, 0.5), (2, 3.0)] {
             let mut review = Review::open(dir.path(), scene(world), "ana").unwrap();
             review.decide(id, Decision::Accept).unwrap();
-            assert!(rescaled_log(dir.path(), factor, "ana").is_err(), "the review is still open");
+            let mut other = Review::open_second(dir.path(), scene(world), "bob").unwrap();
+            other.decide(id, Decision::REJECT).unwrap();
+            drop(other);
+            assert!(rescaled_logs(dir.path(), factor, "ana").is_err(), "the review is still open");
             drop(review);
-            let log = rescaled_log(dir.path(), factor, "ana").unwrap();
-            std::fs::write(&path, log.bytes.unwrap()).unwrap();
+            let logs = rescaled_logs(dir.path(), factor, "ana").unwrap();
+            assert_eq!(logs.iter().map(|l| &l.path).collect::<Vec<_>>(), [&path, &second]);
+            for log in logs {
+                std::fs::write(&log.path, log.bytes.unwrap()).unwrap();
+            }
             world *= factor;
         }
         // Without the two lines the box of the first decision would be another thing: IoU (2 / 3)^3 and a half away.
@@ -113,6 +128,7 @@ mod tests {
         assert_eq!(review.counts().accepted, 2);
         assert_eq!(review.undo().unwrap(), Some(vec![2]));
         assert_eq!(review.items()[&2].verdict, Verdict::Unreviewed);
+        assert_eq!(Review::read_log(&second, scene(world)).unwrap().counts().rejected, 2);
         // In the old world the decisions are about other things.
         drop(review);
         assert_eq!(Review::read(dir.path(), scene(0.3)).unwrap().counts().unreviewed, 2);

@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod window;
+
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use crate::app::model::Model;
 use crate::review::vocabulary;
 use eframe::egui::text::{CCursor, CCursorRange};
-use eframe::egui::{Context, Id, Key, Modifiers, RichText, TextEdit, Ui};
+use eframe::egui::{Context, Id, Key, Modifiers, Rect, RichText, TextEdit, Ui};
 
 /// Labels offered at a time.
 const MOST: usize = 6;
@@ -15,6 +15,8 @@ pub(super) struct Completion {
     offered: Option<((String, u32, u64), Vec<String>)>,
     /// The chosen one of them.
     chosen: Option<usize>,
+    /// Where they were shown last.
+    area: Option<Rect>,
 }
 
 impl Completion {
@@ -33,10 +35,11 @@ impl Completion {
     /// Enter with one chosen takes it, and goes on to the field.
     pub(super) fn keys(&mut self, ctx: &Context, field: Id, model: &Model, id: u32, text: &mut String) {
         let offered = self.offer(model, id, text);
+        let pressed = |key| ctx.input_mut(|i| i.consume_key(Modifiers::NONE, key));
+        let tab = pressed(Key::Tab);
         if offered.is_empty() {
             return;
         }
-        let pressed = |key| ctx.input_mut(|i| i.consume_key(Modifiers::NONE, key));
         let last = offered.len() - 1;
         if pressed(Key::ArrowDown) {
             self.chosen = Some(self.chosen.map_or(0, |c| (c + 1).min(last)));
@@ -44,7 +47,6 @@ impl Completion {
         if pressed(Key::ArrowUp) {
             self.chosen = self.chosen.and_then(|c| c.checked_sub(1));
         }
-        let tab = pressed(Key::Tab);
         let enter = ctx.input(|i| i.key_pressed(Key::Enter)) && self.chosen.is_some();
         if (tab || enter)
             && let Some(label) = offered.get(self.chosen.unwrap_or(0))
@@ -57,7 +59,7 @@ impl Completion {
     pub(super) fn ui(&mut self, ui: &mut Ui, model: &Model, id: u32, text: &str) -> Option<String> {
         let offered = self.offer(model, id, text);
         let mut clicked = None;
-        ui.horizontal_wrapped(|ui| {
+        let row = ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = 3.0;
             for (k, label) in offered.iter().enumerate() {
                 let row = ui.selectable_label(self.chosen == Some(k), RichText::new(label).small());
@@ -66,7 +68,14 @@ impl Completion {
                 }
             }
         });
+        self.area = Some(row.response.rect);
         clicked
+    }
+
+    /// Whether the pointer has just been clicked on what is offered: the field must not take that for leaving it.
+    pub(super) fn is_clicked(&self, ctx: &Context) -> bool {
+        let click = ctx.input(|i| i.pointer.interact_pos().filter(|_| i.pointer.any_click()));
+        self.area.zip(click).is_some_and(|(area, p)| area.contains(p))
     }
 }
 

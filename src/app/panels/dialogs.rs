@@ -149,7 +149,8 @@ fn help(ui: &mut Ui, out: &mut Vec<Command>) {
         for row in TABLE {
             if !told.contains(&row.0) {
                 told.push(row.0);
-                ui.label(RichText::new(keys(row.0)).strong());
+                let own = keys(row.0);
+                ui.label(RichText::new(if own.is_empty() { "no key" } else { &own }).strong());
                 ui.label(what(row.0));
                 ui.end_row();
             }

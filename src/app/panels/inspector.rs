@@ -87,11 +87,14 @@ impl InspectorPanel {
         ui.add_enabled_ui(can_decide(model), |ui| {
             ui.small("Label");
             self.field(ui, Field::Label, model, item, out);
-            if self.editing == Some(Field::Label)
-                && let Some(text) = self.completion.ui(ui, model, item.instance.id, &self.label)
-            {
-                (self.label, self.editing) = (text, None);
-                self.keep(Field::Label, item, out);
+            if self.editing == Some(Field::Label) {
+                if let Some(text) = self.completion.ui(ui, model, item.instance.id, &self.label) {
+                    (self.label, self.editing) = (text, None);
+                    self.keep(Field::Label, item, out);
+                } else {
+                    // A click between two of them leaves the field no more than one on them.
+                    ui.memory_mut(|m| m.request_focus(id_of(Field::Label)));
+                }
             }
             ui.small("Caption");
             self.field(ui, Field::Caption, model, item, out);
@@ -124,7 +127,8 @@ impl InspectorPanel {
         if response.has_focus() {
             self.editing = Some(field);
         }
-        let leaving = response.lost_focus() || (response.has_focus() && enter);
+        let to_offer = is_label && self.completion.is_clicked(ui.ctx());
+        let leaving = (response.lost_focus() && !to_offer) || (response.has_focus() && enter);
         if self.editing == Some(field) && leaving {
             self.editing = None;
             response.surrender_focus();

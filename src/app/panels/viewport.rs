@@ -258,7 +258,7 @@ impl ViewportPanel {
     ) {
         let local = |p: Pos2| [f64::from(p.x - rect.min.x), f64::from(p.y - rect.min.y)];
         let still = response.hover_pos().filter(|_| !ui.input(|i| i.pointer.any_down()));
-        let under = still.map(|p| hits(model, camera, local(p)).first().copied());
+        let under = still.map(|p| hits(model, camera, local(p), true).first().copied());
         // While a button is down, what was under the pointer stays.
         if still.is_some() || !response.contains_pointer() {
             hover::tell(ui, "3D", under, model, out);
@@ -273,7 +273,7 @@ impl ViewportPanel {
             return;
         }
         if ui.input(|i| i.modifiers.command) {
-            out.extend(hits(model, camera, local(p)).first().map(|id| Command::Toggle(*id)));
+            out.extend(hits(model, camera, local(p), false).first().map(|id| Command::Toggle(*id)));
             return;
         }
         let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);
@@ -281,7 +281,7 @@ impl ViewportPanel {
         if response.double_clicked() {
             match (photo, model.view.instance) {
                 (Some(photo), _) => out.push(Command::Snap(photo)),
-                (None, Some(id)) if !hits(model, camera, local(p)).is_empty() => out.push(Command::FlyTo(id)),
+                (None, Some(id)) if !hits(model, camera, local(p), false).is_empty() => out.push(Command::FlyTo(id)),
                 _ => {}
             }
             return;
@@ -289,7 +289,11 @@ impl ViewportPanel {
         self.last_click = Some(p);
         match photo {
             Some(photo) => out.push(Command::ShowPhoto(photo)),
-            None => out.push(Command::Select(pick::choose(&hits(model, camera, local(p)), model.view.instance, again))),
+            None => out.push(Command::Select(pick::choose(
+                &hits(model, camera, local(p), false),
+                model.view.instance,
+                again,
+            ))),
         }
     }
 }
@@ -302,6 +306,7 @@ fn toolbar(ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         ui.checkbox(&mut shown.cameras, "Cameras").on_hover_text(tip(Action::Cameras));
         ui.checkbox(&mut shown.grid, "Grid");
         ui.checkbox(&mut shown.rejected, "Rejected").on_hover_text("Boxes and masks of rejected instances");
+        ui.checkbox(&mut shown.isolate, "Only selected").on_hover_text(tip(Action::Isolate));
         let mut look = model.view.look;
         let choice = egui::ComboBox::from_id_salt("mode").width(66.0).selected_text(look.mode.name());
         let choice = choice.show_ui(ui, |ui| {
@@ -391,16 +396,19 @@ fn move_camera(ui: &Ui, response: &Response, rect: Rect, model: &Model, camera: 
     out.push(Command::Look(orbit));
 }
 
-/// Instances along the ray through a point of the panel.
-fn hits(model: &Model, camera: &Camera, p: [f64; 2]) -> Vec<u32> {
+/// Instances along the ray through a point of the panel. Where they are asked for in each frame (`hovering`), splats count
+/// only once that is quick.
+fn hits(model: &Model, camera: &Camera, p: [f64; 2], hovering: bool) -> Vec<u32> {
     if !model.view.shown.boxes {
         return Vec::new();
     }
     let (origin, direction) = overlay::ray(camera, p[0], p[1]);
     let boxes = model.items().values().map(|i| (i.instance.id, &i.instance.obb)).filter(|(id, _)| model.is_shown(*id));
     // What is seen there, where splats are shown.
-    let splats = model.cloud.as_deref().filter(|_| model.view.shown.splats);
-    let seen = splats.and_then(|g| pick::surface(g, &model.view.look, &origin, &direction));
+    let seen = match model.view.shown.splats && (!hovering || model.is_indexed()) {
+        true => model.surface(&origin, &direction),
+        false => None,
+    };
     pick::along_ray(boxes, &origin, &direction, seen.map(|p| (p, 0.01 * model.extent.radius)))
 }
 

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub(in crate::app) type Recent = (PathBuf, bool);
 
 pub(super) fn ui(ui: &mut Ui, path: &mut String, recent: &[Recent], out: &mut Vec<Command>) {
+    let fill = ui.visuals().panel_fill;
+    ui.painter().rect_filled(ui.max_rect(), 0.0, fill);
     let share = if recent.is_empty() { 0.3 } else { 0.15 };
     ui.vertical_centered(|ui| {
         ui.add_space(ui.available_height() * share);

@@ -112,6 +112,7 @@ impl Window {
             Action::Splats => self.show(Shown { splats: !shown.splats, ..shown }),
             Action::NextMode => self.model.view.look.mode = self.model.view.look.mode.next(),
             Action::Compare => self.model.view.compare = self.model.view.compare.next(),
+            Action::Isolate => self.show(Shown { isolate: !shown.isolate, ..shown }),
             Action::Trim => self.show(Shown { trim: !shown.trim, ..shown }),
             Action::Measure => self.measure(),
             Action::Filter => {

@@ -36,10 +36,9 @@ impl Window {
     /// The point of the scene, as it is shown, that a ray ends on.
     pub(super) fn point_along(&self, origin: &Point3<f64>, direction: &Vector3<f64>) -> Option<Point3<f64>> {
         let model = &self.model;
-        let splats = model.cloud.as_deref().filter(|_| model.view.shown.splats);
-        match splats {
-            Some(cloud) => pick::surface(cloud, &model.view.look, origin, direction),
-            None => pick::nearest_point(model.sparse.points.iter().map(|p| &p.position), origin, direction),
+        match model.cloud.is_some() && model.view.shown.splats {
+            true => model.surface(origin, direction),
+            false => pick::nearest_point(model.sparse.points.iter().map(|p| &p.position), origin, direction),
         }
     }
 

@@ -195,6 +195,10 @@ impl Window {
                     }
                 }
                 Answer::Versus(read) => self.take_versus(read),
+                Answer::Indexed(index) => {
+                    self.indexing = false;
+                    self.model.pick_index = Some(index);
+                }
                 Answer::Rescaled(result) => self.rescaled(ctx, result),
                 Answer::Near(id, near) => self.gathered(ctx, id, near),
                 Answer::Masked(masked) => self.masked(masked),

@@ -12,9 +12,10 @@ use crate::app::settings::{self, Settings};
 use crate::app::shell::{FilmWish, Place, Shell};
 use crate::app::shortcuts::{self, Action};
 use crate::app::task::{Task, Worker};
-use crate::app::{export, system};
+use crate::app::{export, overlay, system};
 use crate::export::check::Problem;
 use crate::export::{Format, Include};
+use crate::review::Reviewed;
 use crate::review::worklist::{Tally, Worklist};
 use crossbeam_channel::{Receiver, Sender};
 use eframe::egui::Context;
@@ -79,7 +80,7 @@ impl ShellState {
 /// Names of tasks.
 pub(super) const EXPORT: &str = "Export";
 const FILM: &str = "Film";
-const SCENES: &str = "Reading scenes";
+pub(super) const SCENES: &str = "Reading scenes";
 
 impl Window {
     /// After the window was made: settings, keys, what was open before.
@@ -245,7 +246,12 @@ impl Window {
     }
 
     /// Starts work on a thread, shown in the status bar.
-    fn start(&mut self, ctx: &Context, name: &'static str, work: impl FnOnce(&Worker) -> News + Send + 'static) {
+    pub(super) fn start(
+        &mut self,
+        ctx: &Context,
+        name: &'static str,
+        work: impl FnOnce(&Worker) -> News + Send + 'static,
+    ) {
         let (wake, news) = (ctx.clone(), self.shell.news.0.clone());
         self.shell.started += 1;
         let (task, worker) = Task::new(self.shell.started, name, move || wake.request_repaint());
@@ -283,8 +289,10 @@ impl Window {
         let Some(from) = self.first_view(wish.selected) else { return };
         let shown = |id: &u32| !wish.selected || self.model.view.instance == Some(*id);
         let shown = |id: &u32| wish.boxes && shown(id) && self.model.is_shown(*id);
-        let items = self.model.items().iter().filter(|(id, _)| shown(id));
-        let boxes = items.map(|(id, r)| (r.instance.obb, crate::app::overlay::color(*id))).collect();
+        // Boxes of walls and floor would lie over everything.
+        let room = |r: &Reviewed| !wish.selected && overlay::is_background(&r.instance.label);
+        let items = self.model.items().iter().filter(|(id, r)| shown(id) && !room(r));
+        let boxes = items.map(|(id, r)| (r.instance.obb, overlay::color(*id))).collect();
         let film = Film { from, motion: wish.motion, size: wish.size, seconds: wish.seconds, boxes };
         let cloud = Arc::clone(&cloud);
         self.start(ctx, FILM, move |worker| News::Filmed(film::make(&cloud, &film, &wish.folder, worker)));
@@ -314,54 +322,6 @@ impl Window {
         self.shell.settings.opened(path);
         self.save_settings();
         self.look_for_recent(ctx);
-    }
-
-    /// Opens a folder of scenes.
-    pub(super) fn open_list(&mut self, ctx: &Context, list: Worklist) {
-        self.remember(ctx, &list.folder);
-        self.close_scene();
-        self.end_run();
-        self.layout.demo = false;
-        panels::set_open(&mut self.layout.tree, Pane::Scenes, true);
-        panels::bring_up(&mut self.layout.tree, Pane::Scenes);
-        self.log.add(Level::Info, format!("{} has {} scenes", list.folder.display(), list.scenes.len()));
-        let (to_read, news) = (list.clone(), self.shell.news.0.clone());
-        self.shell.worklist = Some(list);
-        self.start(ctx, SCENES, move |worker| {
-            let tell = |k: usize, work| drop(news.send(News::Work(to_read.folder.clone(), k, work)));
-            // Whoever cancels it has what was read so far.
-            let _ = to_read.read(worker, &tell);
-            News::WorkDone(to_read.folder.clone())
-        });
-    }
-
-    /// Keeps in the list of scenes what has been done in the open one.
-    pub(super) fn keep_tally(&mut self) {
-        let (Some(root), Some(review)) = (&self.model.root, &self.model.review) else { return };
-        let tally = Tally::of(review);
-        if let Some(list) = &mut self.shell.worklist
-            && let Some(scene) = list.position(root).and_then(|k| list.scenes.get_mut(k))
-        {
-            scene.work = Some(Ok(tally));
-        }
-    }
-
-    fn next_scene(&mut self, ctx: &Context) {
-        self.keep_tally();
-        let Some(list) = &self.shell.worklist else {
-            self.tell(Level::Info, "open a folder that holds scenes to go from one to the next".into());
-            return;
-        };
-        match list.next(self.model.root.as_deref()).map(|s| s.root.clone()) {
-            Some(next) => self.open(ctx, &next),
-            None if list.scenes.iter().any(|s| s.work.is_none()) => {
-                self.tell(Level::Info, "the scenes are still being read".into());
-            }
-            None => {
-                let text = format!("no other scene of {} has unreviewed instances", list.folder.display());
-                self.tell(Level::Info, text);
-            }
-        }
     }
 
     pub(super) fn poll_shell(&mut self, ctx: &Context) {
@@ -407,30 +367,6 @@ impl Window {
             News::Pictured(Ok(path)) => self.tell(Level::Info, format!("the picture is {}", path.display())),
             News::Pictured(Err(text)) => self.tell(Level::Error, text),
             News::Failed(text) => self.tell(Level::Warning, text),
-        }
-    }
-
-    fn take_work(&mut self, ctx: &Context, folder: &Path, k: usize, work: Result<Tally, String>) {
-        let Some(list) = self.shell.worklist.as_mut().filter(|l| l.folder == folder) else { return };
-        let Some(scene) = list.scenes.get_mut(k) else { return };
-        let root = scene.root.clone();
-        let trouble = work.as_ref().err().cloned();
-        let has_work = work.as_ref().is_ok_and(|t| t.unreviewed > 0);
-        scene.work = Some(work);
-        if let Some(text) = trouble {
-            self.log.add(Level::Warning, text);
-        }
-        if has_work && self.model.root.is_none() && self.run.is_none() {
-            self.open(ctx, &root);
-        }
-    }
-
-    /// Where no scene of a list has work, the first that can be opened is.
-    fn open_any(&mut self, ctx: &Context, folder: &Path) {
-        let Some(list) = self.shell.worklist.as_ref().filter(|l| l.folder == folder) else { return };
-        let good = list.scenes.iter().find(|s| matches!(s.work, Some(Ok(_)))).map(|s| s.root.clone());
-        if let (None, None, Some(root)) = (&self.model.root, &self.run, good) {
-            self.open(ctx, &root);
         }
     }
 

@@ -244,15 +244,15 @@ fn the_keys_file_holds() {
     let home = tempfile::tempdir().unwrap();
     let root = scene(home.path(), "room_a");
     std::fs::create_dir_all(home.path().join("config")).unwrap();
-    std::fs::write(home.path().join("config/keys.json"), r#"{"accept": ["Enter", "Ctrl+Enter"], "warp": []}"#).unwrap();
+    std::fs::write(home.path().join("config/keys.json"), r#"{"accept": ["Space", "Ctrl+Enter"], "warp": []}"#).unwrap();
     let mut desk = Desk::on(home, Open::Scene(root), ThemePreference::Dark, LARGE);
     desk.press(NONE, Key::J);
     desk.press(NONE, Key::A);
     assert!(desk.verdicts().iter().all(|v| *v == Verdict::Unreviewed));
-    desk.press(NONE, Key::Enter);
+    desk.press(NONE, Key::Space);
     assert_eq!(desk.verdicts().iter().filter(|v| **v == Verdict::Accepted).count(), 1);
     desk.press(NONE, Key::F1);
-    assert!(desk.harness.query_by_label("Enter or Ctrl+Enter").is_some(), "the help shows the keys in force");
+    assert!(desk.harness.query_by_label("Space or Ctrl+Enter").is_some(), "the help shows the keys in force");
 }
 
 #[test]
@@ -299,6 +299,36 @@ fn goes_through_a_folder_of_scenes() {
     assert!(desk.harness.query_by_label("one: 1 of 4 instances reviewed").is_some(), "what was done is kept");
     let broken = desk.window().shell.worklist.as_ref().unwrap().scenes[0].work.clone();
     assert!(broken.unwrap().unwrap_err().contains("broken/scene.json"));
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("nobody reads it here".into())
+    }
+}
+
+#[test]
+fn a_dropped_folder_is_opened_and_a_dropped_video_offered() {
+    let home = tempfile::tempdir().unwrap();
+    let root = scene(home.path(), "room_a");
+    let video = home.path().join("walk.mp4");
+    std::fs::write(&video, "not read before the user says so").unwrap();
+    let mut desk = Desk::on(home, Open::Nothing, ThemePreference::Dark, LARGE);
+    let drop = |desk: &mut Desk, path: &Path| {
+        desk.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.to_path_buf())));
+        desk.harness.run_steps(3);
+    };
+    drop(&mut desk, &root);
+    desk.until("the dropped scene is open", |w| w.model.review.is_some());
+    drop(&mut desk, &video);
+    assert!(desk.harness.query_by_label("Make a scene?").is_some());
 }
 
 #[test]

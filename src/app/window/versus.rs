@@ -4,7 +4,7 @@ use super::{Answer, Window};
 use crate::app::command::VersusWish;
 use crate::app::log::Level;
 use crate::app::versus::{self, Against, Other, Versus};
-use crate::review::Review;
+use crate::review::{self, Review};
 use crate::scene::folder::SceneFolder;
 use eframe::egui::Context;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,7 @@ impl Window {
 
     fn read_versus(&mut self, ctx: &Context, against: Against, path: PathBuf) {
         let Some(root) = self.model.root.clone() else { return };
+        self.comparing = true;
         let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
         std::thread::spawn(move || {
             let other = versus::read(&root, against, &path);
@@ -40,6 +41,7 @@ impl Window {
 
     /// Shows a comparison, unless another scene was opened meanwhile.
     pub(super) fn take_versus(&mut self, (root, against, path, other): Read) {
+        self.comparing = false;
         if self.model.root.as_ref() != Some(&root) {
             return;
         }
@@ -89,14 +91,9 @@ impl Window {
     }
 }
 
-/// The other logs of a scene, by name.
+/// The logs of a scene that are not the one that is open.
 pub(super) fn other_logs(root: &Path, mine: Option<&Review>) -> Vec<PathBuf> {
-    let is_log = |p: &PathBuf| {
-        let name = p.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("review") && name.ends_with(".jsonl") && mine.is_none_or(|r| r.path() != p)
-    };
-    let entries = std::fs::read_dir(root).into_iter().flatten().filter_map(Result::ok).map(|e| e.path());
-    let mut logs: Vec<PathBuf> = entries.filter(is_log).collect();
-    logs.sort();
-    logs
+    let first = Some(root.join("review.jsonl")).filter(|p| p.is_file());
+    let all = first.into_iter().chain(review::second_opinions(root));
+    all.filter(|p| mine.is_none_or(|r| r.path() != p)).collect()
 }

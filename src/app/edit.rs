@@ -292,13 +292,19 @@ mod tests {
     use super::*;
     use eframe::egui::RawInput;
 
-    fn press(key: Key, modifiers: Modifiers, repeat: bool) -> Vec<EditCommand> {
+    /// What a key asks for that goes down, and then `held` times says that it still is.
+    fn press(key: Key, modifiers: Modifiers, held: usize) -> Vec<(EditKey, bool)> {
         let ctx = Context::default();
-        let event = Event::Key { key, physical_key: None, pressed: true, repeat, modifiers };
+        let event = Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
         let mut found = Vec::new();
-        let _ =
-            ctx.run_ui(RawInput { events: vec![event], ..Default::default() }, |ui| found.extend(pressed(ui.ctx())));
-        found
+        let _ = ctx.run_ui(RawInput { events: vec![event; 1 + held], ..Default::default() }, |ui| {
+            found.extend(pressed(ui.ctx()));
+        });
+        let key = |c: EditCommand| match c {
+            EditCommand::Key(key, large) => Some((key, large)),
+            _ => None,
+        };
+        found.into_iter().filter_map(key).collect()
     }
 
     #[test]
@@ -306,14 +312,10 @@ mod tests {
         for (i, a) in KEYS.iter().enumerate() {
             assert!(KEYS[..i].iter().all(|b| a.1 != b.1), "{:?} twice", a.1);
         }
-        let one = |key, m, repeat| match press(key, m, repeat).as_slice() {
-            [EditCommand::Key(k, large)] => Some((*k, *large)),
-            _ => None,
-        };
-        assert_eq!(one(Key::ArrowLeft, Modifiers::SHIFT, true), Some((EditKey::Left, true)));
-        assert_eq!(one(Key::Escape, Modifiers::NONE, true), None, "held down it must not cancel and then end");
-        assert_eq!(one(Key::E, Modifiers::COMMAND, false), None, "that is the export");
-        assert_eq!(one(Key::Enter, Modifiers::NONE, false), Some((EditKey::Apply, false)));
+        assert_eq!(press(Key::ArrowLeft, Modifiers::SHIFT, 2), [(EditKey::Left, true); 3]);
+        assert_eq!(press(Key::Escape, Modifiers::NONE, 2).len(), 1, "held down it must not cancel and then end");
+        assert_eq!(press(Key::E, Modifiers::COMMAND, 0), [], "that is the export");
+        assert_eq!(press(Key::Enter, Modifiers::NONE, 0), [(EditKey::Apply, false)]);
     }
 
     #[test]

@@ -233,21 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn a_label_on_a_thing_is_part_of_it() {
-        let mut shots = room(0.0);
-        // A white sticker in the middle of the patch of colour, as the first photo that shows all of it sees it.
-        let shot = &mut shots[5];
-        let of_patch: Vec<usize> = (0..shot.ids.len()).filter(|k| shot.ids[*k] == 4).collect();
-        let (x, y) = {
-            let middle = of_patch[of_patch.len() / 2];
-            (middle as u32 % 200, middle as u32 / 200)
-        };
-        for (dx, dy) in (0..7).flat_map(|a| (0..5).map(move |b| (a, b))) {
-            shot.image.put_pixel(x + dx - 3, y + dy - 2, image::Rgb([250, 250, 250]));
-        }
-        let ground = Ground::of(&views(&shots)[5]);
-        let mask = ground.grow([f64::from(x) + 0.5 - 12.0, f64::from(y) + 0.5], 1.0).unwrap().decode();
-        assert!(mask[(y * 200 + x) as usize], "the sticker is filled in");
+    fn small_holes_are_part_of_a_thing() {
+        let shots = room(0.0);
+        let ground = Ground::of(&views(&shots)[0]);
+        let (w, n) = (ground.surface.width, ground.points.len());
+        let within = |i: usize, lo: usize, hi: usize| (lo..hi).contains(&(i % w)) && (lo..hi).contains(&(i / w));
+        let with_hole = |lo: usize, hi: usize| (0..n).map(|i| within(i, 20, 60) && !within(i, lo, hi)).collect();
+        let filled = |bits: Vec<bool>| ground.filled(bits).into_iter().filter(|b| *b).count();
+        assert_eq!(filled(with_hole(30, 36)), 40 * 40);
+        assert_eq!(filled(with_hole(25, 55)), 40 * 40 - 30 * 30, "what is seen through a frame is not the frame");
     }
 
     #[test]

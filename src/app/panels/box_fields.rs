@@ -19,7 +19,7 @@ pub(super) fn buttons(ui: &mut Ui, model: &Model, edit: &BoxEdit, out: &mut Vec<
         button(
             ui,
             fit,
-            "The tightest upright box around the points of its masks, or of the splats in it",
+            "The tightest upright box around the points of its masks, or of the splats in it; sides that no photo sees stay",
             true,
             EditCommand::Fit,
         );

@@ -162,7 +162,7 @@ fn help(ui: &mut Ui, out: &mut Vec<Command>) {
         for (k, (does, key, what)) in edit::KEYS.iter().enumerate() {
             // Of several keys that do the same the first is told.
             if edit::KEYS[..k].iter().all(|other| other.0 != *does) {
-                ui.label(RichText::new(key.symbol_or_name()).strong());
+                ui.label(RichText::new(key.name()).strong());
                 ui.label(*what);
                 ui.end_row();
             }

@@ -307,9 +307,15 @@ impl Window {
             edit.fit_later = true;
             return;
         };
+        let Some(edit) = &self.model.edit else { return };
         let yaw = edit::yaw_pitch_roll(&edit.now)[0];
         let points = near::to_fit(&near, &edit.now, floor);
-        match (edit::fitted(&points, yaw), &edit.what) {
+        let item = self.model.items().get(&edit.id);
+        let photos = item.map(|i| self.model.photos_of(&i.instance)).unwrap_or_default();
+        let eyes: Vec<Point3<f64>> = photos.into_iter().filter_map(|k| Some(self.model.camera(k)?.center())).collect();
+        let fit = edit::fitted(&points, yaw).map(|b| edit::with_hidden_sides(&b, &edit.now, &eyes));
+        let Some(edit) = &mut self.model.edit else { return };
+        match (fit, &edit.what) {
             (Some(b), What::Merge { .. }) => {
                 // What hid the lower end of the parts hides that of the points too.
                 let bottom = edit::bottom(&edit.kept).min(edit::bottom(&b));

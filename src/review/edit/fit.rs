@@ -1,5 +1,6 @@
 //! Boxes around points.
 
+use super::{Face, face_dragged};
 use crate::perception::rect::{quarter, smallest};
 use crate::scene::OrientedBox;
 use nalgebra::{Point3, UnitQuaternion, Vector3};
@@ -7,8 +8,8 @@ use nalgebra::{Point3, UnitQuaternion, Vector3};
 /// Share of the points at each end of each side that may be outliers.
 const TRIM: f64 = 0.01;
 /// Beyond the trimmed box by this share of its side (or this share of the longest) a point is an outlier.
-const SLACK: f64 = 0.08;
-const SLACK_OF_LONGEST: f64 = 0.03;
+const SLACK: f64 = 0.03;
+const SLACK_OF_LONGEST: f64 = 0.01;
 /// Fewer points say nothing about a box.
 const FEWEST: usize = 4;
 
@@ -72,4 +73,20 @@ pub fn merged(boxes: &[OrientedBox]) -> Option<OrientedBox> {
     let largest = boxes.iter().rev().max_by(|a, b| volume(a).total_cmp(&volume(b)))?;
     let corners: Vec<Point3<f64>> = boxes.iter().flat_map(OrientedBox::corners).collect();
     around(&largest.rotation, &corners)
+}
+
+/// A fitted box with the sides that none of the `eyes` (centres of cameras, world) looks at moved out to where the box
+/// was `before`: no point can show where a thing ends there, so its own points would cut it short. Without eyes it is as
+/// fitted.
+pub fn with_hidden_sides(fit: &OrientedBox, before: &OrientedBox, eyes: &[Point3<f64>]) -> OrientedBox {
+    let mut out = *fit;
+    for face in Face::ALL {
+        let (normal, middle) = (face.normal(fit), face.center(fit));
+        let is_seen = eyes.is_empty() || eyes.iter().any(|e| (e - middle).dot(&normal) > 0.0);
+        let reach = before.corners().iter().map(|c| (c - middle).dot(&normal)).fold(f64::NEG_INFINITY, f64::max);
+        if !is_seen && reach > 0.0 {
+            out = face_dragged(&out, face, reach);
+        }
+    }
+    out
 }

@@ -227,3 +227,16 @@ fn most_boxes_say_how_a_room_is_turned() {
     assert!((usual_yaw(boxes.iter()) - 0.2).abs() < 1e-9);
     assert_eq!(usual_yaw([].iter()), 0.0);
 }
+
+#[test]
+fn sides_that_nobody_sees_stay() {
+    let before = OrientedBox::upright(Point3::new(0.0, 0.0, 0.5), Vector3::new(1.0, 0.8, 1.0), 0.0);
+    // Points of its upper half and of a sheet at its front; seen from the front and above.
+    let fit = OrientedBox::upright(Point3::new(0.0, -0.3, 0.7), Vector3::new(0.9, 0.1, 0.5), 0.0);
+    let eyes = [Point3::new(-2.0, -3.0, 1.5), Point3::new(2.0, -3.0, 1.5)];
+    let out = with_hidden_sides(&fit, &before, &eyes);
+    // Back and bottom are those of before; front, top and the two sides are those of the fit.
+    assert!((out.size - Vector3::new(0.9, 0.75, 0.95)).norm() < 1e-9, "{}", out.size);
+    assert!((out.center - Point3::new(0.0, 0.025, 0.475)).norm() < 1e-9, "{}", out.center);
+    assert_eq!(with_hidden_sides(&fit, &before, &[]), fit);
+}

@@ -155,7 +155,8 @@ pub(super) const TABLE: &[Row] = &[
 /// Takes the pressed keys of a mode out of the input; none while a text field has the focus. Under a `dialog` only the
 /// help's keys are taken: the others are the dialog's.
 pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
-    if ctx.egui_wants_keyboard_input() {
+    let had_field = ctx.data_mut(|d| d.remove_temp::<bool>(field_before())).unwrap_or(false);
+    if ctx.egui_wants_keyboard_input() || had_field {
         // The text field takes Enter for itself too: it keeps its text.
         let fix =
             |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.command);
@@ -196,6 +197,11 @@ fn held_back() -> Id {
     Id::unique("typed before the field was there")
 }
 
+/// Whether a field had the focus when the frame began: Esc takes it away before anybody sees what else was typed.
+fn field_before() -> Id {
+    Id::unique("a field had the focus")
+}
+
 /// Whether it comes from the keyboard.
 fn is_typing(event: &Event) -> bool {
     matches!(event, Event::Key { .. } | Event::Text(_))
@@ -204,6 +210,8 @@ fn is_typing(event: &Event) -> bool {
 /// Before a frame: puts what was held back before its `events`. What is typed behind Enter waits for another frame, when
 /// the field has been left.
 pub(super) fn deliver(ctx: &Context, events: &mut Vec<Event>) {
+    let focused = ctx.memory(|m| m.focused().is_some());
+    ctx.data_mut(|d| d.insert_temp(field_before(), focused));
     let held = ctx.data_mut(|d| d.remove_temp::<Vec<Event>>(held_back())).unwrap_or_default();
     if held.is_empty() {
         return;
@@ -338,6 +346,26 @@ mod tests {
         assert_eq!(last, [key(Key::R), text("r"), text("b")]);
         deliver(&ctx, &mut last);
         assert_eq!(last.len(), 3, "nothing comes twice");
+    }
+
+    #[test]
+    fn what_is_typed_into_a_field_before_esc_decides_nothing() {
+        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
+        let (ctx, id, mut text) = (Context::default(), Id::unique("field"), String::new());
+        let mut frame = |mut events: Vec<Event>| {
+            let mut found = Vec::new();
+            deliver(&ctx, &mut events);
+            let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
+                found = pressed(ui.ctx(), Mode::Deciding, false);
+                ui.add(eframe::egui::TextEdit::singleline(&mut text).id(id));
+            });
+            found
+        };
+        frame(Vec::new());
+        ctx.memory_mut(|m| m.request_focus(id));
+        assert_eq!(frame(vec![key(Key::R)]), []);
+        assert_eq!(frame(vec![key(Key::A), key(Key::Escape)]), []);
+        assert_eq!(frame(vec![key(Key::A)]), [Action::Accept], "the field has been left");
     }
 
     #[test]

@@ -302,7 +302,9 @@ mod tests {
     fn only_rows_in_sight_are_drawn() {
         let shapes = |n| {
             let (ctx, mut panel, model) = (Context::default(), ListPanel::default(), model(n));
-            let mut frame = || ctx.run_ui(Default::default(), |ui| panel.ui(ui, &model, &mut Vec::new())).shapes.len();
+            let screen_rect = Some(eframe::egui::Rect::from_min_size(Default::default(), Vec2::new(320.0, 800.0)));
+            let input = eframe::egui::RawInput { screen_rect, ..Default::default() };
+            let mut frame = || ctx.run_ui(input.clone(), |ui| panel.ui(ui, &model, &mut Vec::new())).shapes.len();
             frame();
             frame()
         };

@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn changes_keys() {
-        let (map, wrong) = of(json!({"accept": ["space", "ctrl+enter"], "measure": [], "scale_up": ["Ctrl++"]}));
+        let (map, wrong) = of(json!({"accept": ["space", "ctrl+j"], "measure": [], "scale_up": ["Ctrl++"]}));
         assert_eq!(wrong, Vec::<String>::new());
-        assert_eq!(keys(&map, Action::Accept), ["Space", "Ctrl+Enter"]);
+        assert_eq!(keys(&map, Action::Accept), ["Space", "Ctrl+J"]);
         assert_eq!(keys(&map, Action::Measure), Vec::<String>::new());
         assert_eq!(keys(&map, Action::ScaleUp), ["Ctrl++"]);
         assert_eq!(keys(&map, Action::Reject), ["R"]);

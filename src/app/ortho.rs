@@ -78,7 +78,7 @@ impl View {
     }
 
     /// Direction to the eye, world.
-    pub(super) fn to_eye(&self) -> Vector3<f64> {
+    pub(super) fn to_eye(self) -> Vector3<f64> {
         let (.., eye, sign) = self.side.axes();
         edit::axis(&self.frame, eye) * sign
     }

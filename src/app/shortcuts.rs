@@ -354,6 +354,14 @@ mod tests {
         let (ctx, id, mut text) = (Context::default(), Id::unique("field"), String::new());
         let mut frame = |mut events: Vec<Event>| {
             let mut found = Vec::new();
+            // Keys go up again: one that stays down only repeats.
+            let up = |e: &Event| match e.clone() {
+                Event::Key { key, physical_key, repeat, modifiers, .. } => {
+                    Event::Key { key, physical_key, pressed: false, repeat, modifiers }
+                }
+                other => other,
+            };
+            events.extend(events.iter().map(up).collect::<Vec<_>>());
             deliver(&ctx, &mut events);
             let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
                 found = pressed(ui.ctx(), Mode::Deciding, false);

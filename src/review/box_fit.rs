@@ -114,13 +114,13 @@ mod tests {
         // The box covers 12.5..37.5 each way; the masks 12..38, the left half of it, and a photo without a camera.
         let whole = masked(1, 12..38, 12..38);
         let exact = 625.0 / 676.0;
-        assert!((fit(item([0.0, 0.0, 3.0]), &[whole.clone()]).unwrap() - exact).abs() < 1e-9);
+        assert!((fit(item([0.0, 0.0, 3.0]), std::slice::from_ref(&whole)).unwrap() - exact).abs() < 1e-9);
         let half = masked(1, 12..25, 12..38);
         let overlap = 12.5 * 25.0;
         let of_half = overlap / (625.0 + 13.0 * 26.0 - overlap);
         let both = fit(item([0.0, 0.0, 3.0]), &[whole.clone(), half, whole.clone()]).unwrap();
         assert!((both - 0.5 * (exact + of_half)).abs() < 1e-9);
-        assert_eq!(fit(item([9.0, 0.0, 3.0]), &[whole.clone()]), Some(0.0), "beside the masks");
+        assert_eq!(fit(item([9.0, 0.0, 3.0]), std::slice::from_ref(&whole)), Some(0.0), "beside the masks");
         assert_eq!(fit(item([0.0, 0.0, 0.5]), &[whole]), None, "around the camera");
         assert_eq!(fit(item([0.0, 0.0, 3.0]), &[masked(2, 12..38, 12..38)]), None, "no masks of it");
     }

@@ -246,7 +246,7 @@ pub(super) fn taken_in(event: &Event) -> impl Iterator<Item = u32> {
 /// The decisions of a line.
 fn changes(record: &Record) -> &[Change] {
     match &record.action {
-        Action::Decide(change) => std::slice::from_ref(change),
+        Action::Decide(change) => std::slice::from_ref(&**change),
         Action::DecideAll { changes } => changes,
         Action::Undo { .. } | Action::Redo { .. } | Action::Rescale { .. } => &[],
     }

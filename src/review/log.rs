@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub(super) enum Action {
-    Decide(Change),
+    Decide(Box<Change>),
     /// Several decisions that are one: all of them stand, or none.
     DecideAll {
         changes: Vec<Change>,
@@ -354,7 +354,7 @@ mod tests {
             time: "2026-01-01T00:00:00Z".into(),
             reviewer: "an \"odd\" ,\"sum\":\" name\n".into(),
             program: "holoscope".into(),
-            action: Action::Decide(Change {
+            action: Action::Decide(Box::new(Change {
                 effect: Effect {
                     id: 7,
                     before: Values::default(),
@@ -363,7 +363,7 @@ mod tests {
                 decision: Decision::Recaption { text: "grün\u{2028}".into() },
                 label: "chair".into(),
                 obb: Some(OrientedBox::upright([0.1, 0.2, 0.3].into(), [1.0, 2.0, 1e-7].into(), 0.7)),
-            }),
+            })),
         }
     }
 

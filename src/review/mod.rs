@@ -361,7 +361,7 @@ impl Review {
         }
         let action = match changes.len() {
             0 => return Ok(()),
-            1 => Action::Decide(changes.remove(0)),
+            1 => Action::Decide(Box::new(changes.remove(0))),
             _ => Action::DecideAll { changes },
         };
         self.commit(action, decisions, new)

@@ -244,7 +244,7 @@ fn the_keys_file_holds() {
     let home = tempfile::tempdir().unwrap();
     let root = scene(home.path(), "room_a");
     std::fs::create_dir_all(home.path().join("config")).unwrap();
-    std::fs::write(home.path().join("config/keys.json"), r#"{"accept": ["Space", "Ctrl+Enter"], "warp": []}"#).unwrap();
+    std::fs::write(home.path().join("config/keys.json"), r#"{"accept": ["Space", "Ctrl+J"], "warp": []}"#).unwrap();
     let mut desk = Desk::on(home, Open::Scene(root), ThemePreference::Dark, LARGE);
     desk.press(NONE, Key::J);
     desk.press(NONE, Key::A);
@@ -252,7 +252,7 @@ fn the_keys_file_holds() {
     desk.press(NONE, Key::Space);
     assert_eq!(desk.verdicts().iter().filter(|v| **v == Verdict::Accepted).count(), 1);
     desk.press(NONE, Key::F1);
-    assert!(desk.harness.query_by_label("Space or Ctrl+Enter").is_some(), "the help shows the keys in force");
+    assert!(desk.harness.query_by_label("Space or Ctrl+J").is_some(), "the help shows the keys in force");
 }
 
 #[test]

@@ -123,15 +123,11 @@ pub fn made_upright(b: &OrientedBox) -> OrientedBox {
     // Of equals the last: what is upright already keeps its axes.
     let up = (0..3).fold(2, |best, k| if axes[k].z.abs() > axes[best].z.abs() + 1e-12 { k } else { best });
     let (x, y) = ((up + 1) % 3, (up + 2) % 3);
-    let flat = Vector3::new(axes[x].x, axes[x].y, 0.0);
-    let side = Vector3::new(axes[y].x, axes[y].y, 0.0);
-    // The longer projection says more about the direction; pointing down, the other two axes change hands.
-    let sign = if axes[up].z < 0.0 { -1.0 } else { 1.0 };
-    let yaw = if flat.norm() >= side.norm() {
-        flat.y.atan2(flat.x)
-    } else {
-        (sign * side.y).atan2(sign * side.x) - FRAC_PI_2
-    };
+    // Which end is up does not matter to a box.
+    let upwards = axes[up] * axes[up].z.signum();
+    let straight = UnitQuaternion::rotation_between(&upwards, &Vector3::z()).unwrap_or_default();
+    let side = straight * axes[x];
+    let yaw = side.y.atan2(side.x);
     OrientedBox::upright(b.center, Vector3::new(b.size[x], b.size[y], b.size[up]), yaw)
 }
 

@@ -203,7 +203,11 @@ impl Window {
         let idle =
             !self.comparing && !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
         let run_over = self.run.as_ref().is_none_or(|r| r.progress.over && !r.pipeline.is_running());
-        idle && run_over && self.panels.is_settled(&self.model)
+        let shown = match self.layout.demo {
+            true => self.panels.viewport.is_settled(&self.model),
+            false => self.panels.is_settled(&self.model),
+        };
+        idle && run_over && shown
     }
 }
 

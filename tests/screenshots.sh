@@ -68,7 +68,7 @@ panels() {
     one log 'panel:Log'
     one filter 'panel:Filter;filter:is:verify score:0.3..0.6'
     [ ! -e ../shared/data/room_a/boxes.json ] || one compare 'panel:Compare;truth:../shared/data/room_a'
-    one box 'edit_box;focus'
+    one box 'filter:;edit_box;focus'
     one split 'split;focus'
     one several 'filter:label:object;mark_all'
     one palette 'palette'

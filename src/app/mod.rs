@@ -11,6 +11,7 @@ mod crops;
 mod display;
 mod edit;
 mod export;
+mod extent;
 mod film;
 mod filters;
 mod fuzzy;

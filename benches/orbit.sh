@@ -41,6 +41,6 @@ turn() {
 turn 0 >/dev/null
 layout=$work/config/holoscope/layout-1.json
 tr -d ' \n' <"$layout" | sed 's/"size":\[[^]]*\]/"size":[1280.0,800.0]/' >"$work/layout"
-[ -z "${WIDE:-}" ] || sed -i 's/:0\.2\([,}]\)/:0.001\1/; s/:0\.33/:0.001/; s/:0\.47/:0.998/' "$work/layout"
+[ -z "${WIDE:-}" ] || sed -i 's/:0\.22/:0.001/; s/:0\.32/:0.001/; s/:0\.46/:0.998/; s/:0\.2\([,}]\)/:0.001\1/; s/:0\.8\([,}]\)/:0.999\1/' "$work/layout"
 mv "$work/layout" "$layout"
 turn "$seconds"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Pictures of the real window for the README, 1440 x 900: screenshots/{room_a,lounge,tum_office}.png, and of each panel
-# and tool on room_a: screenshots/panels/*.png.
+# and tool on room_a: screenshots/panels/*.jpg.
 #
 #   sh tests/screenshots.sh [ROOM_A LOUNGE TUM_OFFICE]
 #
@@ -43,17 +43,17 @@ unset WAYLAND_DISPLAY || true
 picture() {
     cp -r "$2" "$work/$1"
     rm -f "$work/$1/review.jsonl"
-    shoot "$1" "$work/$1" "$3" ''
+    shoot "$1" "$work/$1" "$3" '' png
     rm -rf "${work:?}/$1"
 }
 
-# shoot NAME SCENE INSTANCE WHAT: one picture, after WHAT was done (HOLOSCOPE_DO).
+# shoot NAME SCENE INSTANCE WHAT ENDING: one picture, after WHAT was done (HOLOSCOPE_DO).
 shoot() {
     mkdir -p "$(dirname "screenshots/$1")"
-    HOLOSCOPE_SCREENSHOT=$work/picture.png HOLOSCOPE_SELECT=$3 HOLOSCOPE_DO=$4 timeout 180 "$holoscope" ${2:+"$2"}
-    [ -s "$work/picture.png" ] || { echo "no picture $1 was made" >&2; exit 1; }
-    mv "$work/picture.png" "screenshots/$1.png"
-    echo "screenshots/$1.png: $(wc -c <"screenshots/$1.png") bytes"
+    HOLOSCOPE_SCREENSHOT=$work/picture.$5 HOLOSCOPE_SELECT=$3 HOLOSCOPE_DO=$4 timeout 180 "$holoscope" ${2:+"$2"}
+    [ -s "$work/picture.$5" ] || { echo "no picture $1 was made" >&2; exit 1; }
+    mv "$work/picture.$5" "screenshots/$1.$5"
+    echo "screenshots/$1.$5: $(wc -c <"screenshots/$1.$5") bytes"
 }
 
 # panels SCENE: each panel and tool once, over a copy.
@@ -61,14 +61,14 @@ panels() {
     mkdir "$work/scenes-of"
     cp -r "$1" "$work/scenes-of/room_a"
     rm -f "$work/scenes-of/room_a"/review*
-    one() { shoot "panels/$1" "$work/scenes-of/room_a" "${SELECT_room_a:-}" "$2"; }
+    one() { shoot "panels/$1" "$work/scenes-of/room_a" "${SELECT_room_a:-}" "$2" jpg; }
     one health 'panel:Scene health'
     one training 'panel:Training'
     one stages 'panel:Stages'
     one log 'panel:Log'
     one filter 'panel:Filter;filter:is:verify score:0.3..0.6'
     [ ! -e ../shared/data/room_a/boxes.json ] || one compare 'panel:Compare;truth:../shared/data/room_a'
-    one box 'edit_box;focus'
+    one box 'filter:;edit_box;focus'
     one split 'split;focus'
     one several 'filter:label:object;mark_all'
     one palette 'palette'
@@ -77,9 +77,9 @@ panels() {
     one film 'film'
     one demo 'demo_layout'
     one demo_off 'demo_layout'
-    rm screenshots/panels/demo_off.png
-    shoot panels/scenes "$work/scenes-of" '' 'panel:Scenes'
-    shoot panels/welcome '' '' ''
+    rm screenshots/panels/demo_off.jpg
+    shoot panels/scenes "$work/scenes-of" '' 'panel:Scenes' jpg
+    shoot panels/welcome '' '' '' jpg
 }
 
 # scene NAME INPUT: makes the scene of one of the given captures.

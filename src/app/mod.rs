@@ -8,6 +8,7 @@ mod colors;
 mod command;
 mod compare;
 mod crops;
+mod crowd;
 mod display;
 mod edit;
 mod export;

@@ -59,8 +59,6 @@ enum Answer {
     Chosen(Option<PathBuf>),
     /// The user chose what to compare with, or nothing.
     ChosenVersus(Option<PathBuf>),
-    /// The other side of a comparison was read.
-    Versus(versus::Read),
     /// Which splats a ray may meet is known.
     Indexed(Arc<PickIndex>),
     /// A change of scale is done: by what factor.
@@ -88,7 +86,6 @@ pub(super) struct Window {
     answers: (Sender<Answer>, Receiver<Answer>),
     asking: bool,
     indexing: bool,
-    comparing: bool,
     flight: Option<(Orbit, Orbit, f64)>,
     /// The user has moved the 3D camera: an overview that has got better must not take it away.
     camera_moved: bool,
@@ -128,7 +125,6 @@ impl Window {
             answers: crossbeam_channel::unbounded(),
             asking: false,
             indexing: false,
-            comparing: false,
             flight: None,
             camera_moved: false,
             config,
@@ -200,10 +196,17 @@ impl Window {
     }
 
     fn is_settled(&self) -> bool {
-        let idle =
-            !self.comparing && !self.is_applying() && !self.loading && self.flight.is_none() && !self.photos.is_busy();
+        let idle = self.shell.tasks.is_empty()
+            && !self.is_applying()
+            && !self.loading
+            && self.flight.is_none()
+            && !self.photos.is_busy();
         let run_over = self.run.as_ref().is_none_or(|r| r.progress.over && !r.pipeline.is_running());
-        idle && run_over && self.panels.is_settled(&self.model)
+        let shown = match self.layout.demo {
+            true => self.panels.viewport.is_settled(&self.model),
+            false => self.panels.is_settled(&self.model),
+        };
+        idle && run_over && shown
     }
 }
 

@@ -288,12 +288,8 @@ fn hits(model: &Model, index: usize, size: [f64; 2], pixel: [f64; 2]) -> Vec<u32
     }
     if let (true, true, Some(camera)) = (found.is_empty(), model.view.shown.boxes, model.camera(index)) {
         let (origin, direction) = overlay::ray(camera, pixel[0], pixel[1]);
-        let seen = model
-            .items()
-            .values()
-            .map(|i| &i.instance)
-            .filter(|i| i.views.iter().any(|v| v.image == model.photos[index].stem));
-        found = pick::along_ray(seen.map(|i| (i.id, &i.obb)), &origin, &direction, None);
+        let seen = model.drawn_over(index).into_iter().map(|i| (i.instance.id, &i.instance.obb));
+        found = pick::along_ray(seen, &origin, &direction, None);
     }
     found.retain(|id| model.items().contains_key(id) && model.is_shown(*id));
     found
@@ -303,13 +299,10 @@ fn hits(model: &Model, index: usize, size: [f64; 2], pixel: [f64; 2]) -> Vec<u32
 fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, size: [f64; 2], placed: &Placed) {
     let Some(camera) = model.camera(index) else { return };
     let camera = camera.resized(size[0] as u32, size[1] as u32);
-    let stem = &model.photos[index].stem;
-    for item in model.items().values() {
+    let drawn = model.drawn_over(index);
+    for item in &drawn {
         let i = &item.instance;
         let selected = model.view.instance == Some(i.id);
-        if !(selected || (model.is_shown(i.id) && i.views.iter().any(|v| v.image == *stem))) {
-            continue;
-        }
         let [r, g, b] = model.color(i.id);
         let stroke = if selected {
             Stroke::new(2.5, Color32::from_rgb(r, g, b))
@@ -325,12 +318,10 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
         }
     }
     let mut tags = Tags::new(painter.clip_rect());
-    for item in tags::by_importance(model, model.hovered) {
+    for item in tags::by_importance(model, drawn, model.hovered) {
         let i = &item.instance;
-        if model.view.instance == Some(i.id) || i.views.iter().any(|v| v.image == *stem) {
-            let spot = overlay::top(&camera, &model.box_of(i)).map(|p| to_pos(placed.panel(p)));
-            tags.put(ui, painter, model, spot, item, [model.view.instance, model.hovered].contains(&Some(i.id)));
-        }
+        let spot = overlay::top(&camera, &model.box_of(i)).map(|p| to_pos(placed.panel(p)));
+        tags.put(ui, painter, model, spot, item, [model.view.instance, model.hovered].contains(&Some(i.id)));
     }
 }
 

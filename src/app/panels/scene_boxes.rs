@@ -3,7 +3,7 @@
 use super::tags::{self, Tags};
 use crate::app::model::Model;
 use crate::app::overlay::{self, Line};
-use crate::review::{Reviewed, Verdict};
+use crate::review::Verdict;
 use crate::scene::{Camera, InstanceState};
 use eframe::egui::{self, Color32, Pos2, Rect, Shape, Stroke, Ui, vec2};
 
@@ -17,7 +17,7 @@ pub(super) fn boxes(
 ) {
     let selected = model.view.instance;
     let is_marked = |id: u32| model.marked.contains(&id);
-    let mut items: Vec<&Reviewed> = model.items().values().filter(|i| model.is_shown(i.instance.id)).collect();
+    let mut items = model.drawn();
     // The selected ones on top of the others.
     items.sort_by_key(|i| (Some(i.instance.id) == selected, is_marked(i.instance.id), i.instance.id));
     for item in items {
@@ -57,7 +57,7 @@ pub(super) fn names(ui: &Ui, painter: &egui::Painter, rect: Rect, model: &Model,
         return;
     }
     let mut tags = Tags::new(rect);
-    for item in tags::by_importance(model, model.hovered) {
+    for item in tags::by_importance(model, model.drawn(), model.hovered) {
         let i = &item.instance;
         let chosen = [model.hovered, model.view.instance].contains(&Some(i.id));
         let spot = overlay::top(camera, &model.box_of(i)).map(|p| rect.min + vec2(p[0] as f32, p[1] as f32));

@@ -12,14 +12,14 @@ pub(super) struct Tags {
     taken: Vec<Rect>,
 }
 
-/// What may get a name, the most important first: selected, hovered, then by score.
-pub(super) fn by_importance(model: &Model, hovered: Option<u32>) -> Vec<&Reviewed> {
+/// What of `drawn` gets a name, the most important first: selected, hovered, then by score.
+pub(super) fn by_importance<'a>(model: &Model, drawn: Vec<&'a Reviewed>, hovered: Option<u32>) -> Vec<&'a Reviewed> {
     let chosen = |i: &Reviewed| [model.view.instance, hovered].contains(&Some(i.instance.id));
     let named = |i: &&Reviewed| {
         let doubtful = i.verdict == Verdict::Rejected || i.instance.state == InstanceState::Dropped;
         chosen(i) || (model.is_shown(i.instance.id) && !doubtful && !overlay::is_background(&i.instance.label))
     };
-    let mut items: Vec<&Reviewed> = model.items().values().filter(named).collect();
+    let mut items: Vec<&Reviewed> = drawn.into_iter().filter(named).collect();
     let selected = |i: &Reviewed| model.view.instance == Some(i.instance.id);
     items.sort_by(|a, b| {
         let rank = |i: &Reviewed| (selected(i), chosen(i));

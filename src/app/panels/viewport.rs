@@ -365,7 +365,7 @@ fn hits(model: &Model, camera: &Camera, p: [f64; 2], hovering: bool) -> Vec<u32>
         return Vec::new();
     }
     let (origin, direction) = overlay::ray(camera, p[0], p[1]);
-    let boxes = model.items().values().map(|i| (i.instance.id, &i.instance.obb)).filter(|(id, _)| model.is_shown(*id));
+    let boxes = model.drawn().into_iter().map(|i| (i.instance.id, &i.instance.obb));
     // What is seen there, where splats are shown.
     let seen = match model.view.shown.splats && (!hovering || model.is_indexed()) {
         true => model.surface(&origin, &direction),

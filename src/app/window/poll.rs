@@ -194,7 +194,6 @@ impl Window {
                         self.panels.chosen_versus(path.display().to_string());
                     }
                 }
-                Answer::Versus(read) => self.take_versus(read),
                 Answer::Indexed(index) => {
                     self.indexing = false;
                     self.model.pick_index = Some(index);

@@ -1,6 +1,6 @@
 //! The window's own affairs: settings, keys, panels, tasks, pictures and films, carried out after the frame.
 
-use super::Window;
+use super::{Window, versus};
 use crate::app::command::Command;
 use crate::app::film::{self, Film, FilmError, Made};
 use crate::app::keymap::{self, Keymap};
@@ -33,6 +33,7 @@ pub(super) enum News {
     Exported(Result<(String, PathBuf), String>),
     Filmed(Result<Made, FilmError>),
     Pictured(Result<PathBuf, String>),
+    Versus(versus::Read),
     Failed(String),
 }
 
@@ -364,6 +365,7 @@ impl Window {
             },
             News::Filmed(Err(FilmError::Cancelled(_))) => self.tell(Level::Info, "the film was cancelled".into()),
             News::Filmed(Err(e)) => self.tell(Level::Error, e.to_string()),
+            News::Versus(read) => self.take_versus(read),
             News::Pictured(Ok(path)) => self.tell(Level::Info, format!("the picture is {}", path.display())),
             News::Pictured(Err(text)) => self.tell(Level::Error, text),
             News::Failed(text) => self.tell(Level::Warning, text),

@@ -1,5 +1,6 @@
 //! Comparisons, and second opinions.
 
+use super::shell::News;
 use super::{Answer, Window};
 use crate::app::command::VersusWish;
 use crate::app::log::Level;
@@ -8,6 +9,9 @@ use crate::review::{self, Review};
 use crate::scene::folder::SceneFolder;
 use eframe::egui::Context;
 use std::path::{Path, PathBuf};
+
+/// Name of the task.
+const COMPARE: &str = "Compare";
 
 /// A comparison whose other side was read.
 pub(super) type Read = (PathBuf, Against, PathBuf, Result<Other, String>);
@@ -30,18 +34,14 @@ impl Window {
 
     fn read_versus(&mut self, ctx: &Context, against: Against, path: PathBuf) {
         let Some(root) = self.model.root.clone() else { return };
-        self.comparing = true;
-        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
-        std::thread::spawn(move || {
-            let other = versus::read(&root, against, &path);
-            let _ = answer.send(Answer::Versus((root, against, path, other)));
-            ctx.request_repaint();
+        self.start(ctx, COMPARE, move |worker| {
+            let other = versus::read(&root, against, &path, worker);
+            News::Versus((root, against, path, other))
         });
     }
 
     /// Shows a comparison, unless another scene was opened meanwhile.
     pub(super) fn take_versus(&mut self, (root, against, path, other): Read) {
-        self.comparing = false;
         if self.model.root.as_ref() != Some(&root) {
             return;
         }

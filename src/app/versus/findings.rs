@@ -1,225 +1,19 @@
-//! The scene beside something else: ground truth, another run, another reviewer, or what the pipeline found.
+//! What there is to see of a comparison: numbers, a table, boxes of the other side, and a colour for each instance.
 
-use crate::eval::{self, Found, Matching, Outcome, TrueObjects};
-use crate::review::compare::{self, Agreement, Changes, Conflict, Difference};
-use crate::review::{Decision, Lost, Review, Reviewed, Verdict};
-use crate::scene::folder::SceneFolder;
-use crate::scene::{Instance, InstanceState, OrientedBox, Quiet, Similarity};
-use nalgebra::Point3;
-use serde::{Deserialize, Serialize};
+use super::{Cell, Findings, Ghost, Row, Tone};
+use crate::eval::{Found, Matching, Outcome, TrueObjects};
+use crate::review::compare::{Agreement, Changes, Conflict, Difference};
+use crate::review::{Decision, Lost, Reviewed, Verdict};
+use crate::scene::{Instance, InstanceState, OrientedBox};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-
-/// With what a scene is compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Against {
-    /// A folder of ground truth.
-    #[default]
-    Truth,
-    /// Another run of the same scene: a scene folder.
-    Run,
-    /// The log of another reviewer.
-    Reviewer,
-    /// What the pipeline found.
-    Found,
-    /// Decisions about things that the pipeline no longer finds.
-    Lost,
-}
-
-impl Against {
-    pub(super) const ALL: [Self; 5] = [Self::Truth, Self::Run, Self::Reviewer, Self::Found, Self::Lost];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Truth => "ground truth",
-            Self::Run => "another run",
-            Self::Reviewer => "another reviewer",
-            Self::Found => "what was found",
-            Self::Lost => "earlier decisions",
-        }
-    }
-
-    /// What has to be given; `None` where nothing has.
-    pub(super) fn asks_for(self) -> Option<&'static str> {
-        match self {
-            Self::Truth => Some("folder with boxes.json and poses.json"),
-            Self::Run => Some("scene folder"),
-            Self::Reviewer => Some("review.jsonl of the other reviewer"),
-            Self::Found | Self::Lost => None,
-        }
-    }
-}
-
-/// How an instance or a box of the other side stands; each has a colour and a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tone {
-    Right,
-    Wrong,
-    Missed,
-    Changed,
-    New,
-    Gone,
-}
-
-impl Tone {
-    pub(super) const ALL: [Self; 6] = [Self::Right, Self::Wrong, Self::Missed, Self::Changed, Self::New, Self::Gone];
-
-    /// Colours of Okabe and Ito (2008), apart for every kind of colour vision.
-    pub(super) fn color(self) -> [u8; 3] {
-        match self {
-            Self::Right => [0, 158, 115],
-            Self::Wrong => [213, 94, 0],
-            Self::Missed => [86, 180, 233],
-            Self::Changed => [230, 159, 0],
-            Self::New => [240, 228, 66],
-            Self::Gone => [204, 121, 167],
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Right => "right",
-            Self::Wrong => "wrong",
-            Self::Missed => "missed",
-            Self::Changed => "differs",
-            Self::New => "only here",
-            Self::Gone => "only there",
-        }
-    }
-}
-
-/// What the other side is, as read from disk.
-pub(super) enum Other {
-    Truth(Box<TrueObjects>),
-    /// In the world of this scene.
-    Run(BTreeMap<u32, Instance>),
-    Reviewer(BTreeMap<u32, Reviewed>),
-    Found(BTreeMap<u32, Instance>),
-    Lost(Vec<Lost>),
-}
-
-/// A cell of the table: a click on it selects instances, or flies to a box.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cell {
-    pub text: String,
-    pub ids: Vec<u32>,
-    pub place: Option<OrientedBox>,
-}
-
-/// A row of the table, and what a click on its button decides.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Row {
-    pub cells: Vec<Cell>,
-    pub take: Option<Vec<(u32, Decision)>>,
-}
-
-/// A box of the other side.
-#[derive(Clone, Debug)]
-pub(super) struct Ghost {
-    pub obb: OrientedBox,
-    pub label: String,
-    pub tone: Tone,
-}
-
-/// What there is to see of a comparison.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Findings {
-    pub summary: Vec<(&'static str, String)>,
-    pub head: Vec<&'static str>,
-    pub rows: Vec<Row>,
-    pub ghosts: Vec<Ghost>,
-    pub tones: BTreeMap<u32, Tone>,
-}
-
-/// A comparison.
-pub(super) struct Versus {
-    pub against: Against,
-    /// Where the other side is; empty where it is this scene.
-    pub path: PathBuf,
-    /// Least IoU for a match with ground truth: 0.25 or 0.5.
-    pub least_iou: f64,
-    /// Whether the label has to be right too.
-    pub same_label: bool,
-    other: Other,
-    pub findings: Findings,
-}
-
-impl Versus {
-    pub(super) fn new(against: Against, path: PathBuf, other: Other, items: &BTreeMap<u32, Reviewed>) -> Self {
-        let mut versus =
-            Self { against, path, least_iou: 0.25, same_label: false, other, findings: Findings::default() };
-        versus.refresh(items);
-        versus
-    }
-
-    /// Compares anew: after a decision, or when what counts as a match has changed.
-    pub(super) fn refresh(&mut self, items: &BTreeMap<u32, Reviewed>) {
-        self.findings = match &self.other {
-            Other::Truth(truth) => with_truth(items, truth, self.least_iou, self.same_label),
-            Other::Run(there) => changes(items, there, &compare::with_run(items, there)),
-            Other::Found(there) => changes(items, there, &compare::with_found(items, there)),
-            Other::Lost(lost) => not_applied(lost),
-            Other::Reviewer(theirs) => with_reviewer(items, theirs, &compare::agreement(items, theirs)),
-        };
-    }
-}
-
-/// Reads the other side. Takes as long as reading masks does.
-pub(super) fn read(scene: &Path, against: Against, path: &Path) -> Result<Other, String> {
-    let text = |e: &dyn std::fmt::Display| e.to_string();
-    let folder = SceneFolder::open(scene).map_err(|e| text(&e))?;
-    let found = || folder.read_instances().map(|i| i.instances).map_err(|e| text(&e));
-    let by_id = |all: Vec<Instance>| all.into_iter().map(|i| (i.id, i)).collect();
-    match against {
-        Against::Truth => {
-            let truth = eval::true_objects(&folder, path, &Quiet).map_err(|e| text(&e))?;
-            Ok(Other::Truth(Box::new(truth)))
-        }
-        Against::Found => Ok(Other::Found(by_id(found()?))),
-        Against::Lost => {
-            let review = Review::read(scene, found()?).map_err(|e| text(&e))?;
-            Ok(Other::Lost(review.lost().to_vec()))
-        }
-        Against::Run => another_run(&folder, path).map(Other::Run),
-        Against::Reviewer => {
-            if !path.is_file() {
-                return Err(format!("there is no log at {}", path.display()));
-            }
-            let review = Review::read_log(path, found()?).map_err(|e| text(&e))?;
-            Ok(Other::Reviewer(review.items().clone()))
-        }
-    }
-}
-
-/// Instances of another run, as reviewed there, laid over this scene by the cameras of photos that both have.
-fn another_run(here: &SceneFolder, path: &Path) -> Result<BTreeMap<u32, Instance>, String> {
-    if !SceneFolder::is_scene(path) {
-        return Err(format!("{} is not a scene folder", path.display()));
-    }
-    let text = |e: &dyn std::fmt::Display| e.to_string();
-    let there = SceneFolder::open(path).map_err(|e| text(&e))?;
-    let centers = |folder: &SceneFolder| -> Result<BTreeMap<String, Point3<f64>>, String> {
-        let meta = folder.read_meta().map_err(|e| text(&e))?;
-        let sparse = folder.read_sparse(&meta.images).map_err(|e| text(&e))?;
-        let placed = meta.images.into_iter().zip(sparse.cameras);
-        Ok(placed.filter_map(|(name, camera)| Some((super::load::stem(&name).to_owned(), camera?.center()))).collect())
-    };
-    let (mine, theirs) = (centers(here)?, centers(&there)?);
-    let both: Vec<(Point3<f64>, Point3<f64>)> = theirs.iter().filter_map(|(s, c)| Some((*c, *mine.get(s)?))).collect();
-    let (from, to): (Vec<_>, Vec<_>) = both.into_iter().unzip();
-    let over = Similarity::fit(&from, &to)
-        .ok_or_else(|| format!("{} shares fewer than three placed photos with this scene", path.display()))?;
-    let found = there.read_instances().map_err(|e| text(&e))?.instances;
-    let review = Review::read(path, found).map_err(|e| text(&e))?;
-    let moved = |(id, r): (&u32, &Reviewed)| {
-        let obb = r.instance.obb.transformed(&over);
-        (*id, Instance { obb, ..r.instance.clone() })
-    };
-    Ok(review.items().iter().map(moved).collect())
-}
 
 /// Counts by class: what is right, wrong and missed. Rejected and dropped instances claim nothing.
-fn with_truth(items: &BTreeMap<u32, Reviewed>, truth: &TrueObjects, least: f64, same_label: bool) -> Findings {
+pub(super) fn with_truth(
+    items: &BTreeMap<u32, Reviewed>,
+    truth: &TrueObjects,
+    least: f64,
+    same_label: bool,
+) -> Findings {
     let claims = |r: &&Reviewed| match r.verdict {
         Verdict::Accepted => true,
         Verdict::Rejected => false,
@@ -304,7 +98,7 @@ fn difference(d: &Difference) -> String {
 }
 
 /// Decisions of the log that could not be brought over to the instances of the last run.
-fn not_applied(lost: &[Lost]) -> Findings {
+pub(super) fn not_applied(lost: &[Lost]) -> Findings {
     let mut findings = Findings { head: vec!["#", "Label", "Decision"], ..Findings::default() };
     findings
         .summary
@@ -319,7 +113,7 @@ fn not_applied(lost: &[Lost]) -> Findings {
     findings
 }
 
-fn changes(items: &BTreeMap<u32, Reviewed>, there: &BTreeMap<u32, Instance>, changes: &Changes) -> Findings {
+pub(super) fn changes(items: &BTreeMap<u32, Reviewed>, there: &BTreeMap<u32, Instance>, changes: &Changes) -> Findings {
     let mut findings = Findings { head: vec!["#", "Label", "What differs"], ..Findings::default() };
     let label = |id: &u32| items.get(id).map_or("", |r| r.instance.label.as_str()).to_owned();
     let row = |id: Option<u32>, place: Option<OrientedBox>, label: String, what: String| {
@@ -355,7 +149,11 @@ fn changes(items: &BTreeMap<u32, Reviewed>, there: &BTreeMap<u32, Instance>, cha
     findings
 }
 
-fn with_reviewer(items: &BTreeMap<u32, Reviewed>, theirs: &BTreeMap<u32, Reviewed>, agreement: &Agreement) -> Findings {
+pub(super) fn with_reviewer(
+    items: &BTreeMap<u32, Reviewed>,
+    theirs: &BTreeMap<u32, Reviewed>,
+    agreement: &Agreement,
+) -> Findings {
     let mut findings = Findings { head: vec!["#", "Label", "Mine", "Theirs", "Differs"], ..Findings::default() };
     let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.2}"));
     let [[both, mine_only], [their_only, neither]] = agreement.table;

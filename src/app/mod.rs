@@ -12,6 +12,7 @@ mod crowd;
 mod display;
 mod edit;
 mod export;
+mod extent;
 mod film;
 mod filters;
 mod fuzzy;

@@ -1,11 +1,11 @@
 //! What the window shows: the scene as far as it is known, the review, and the selection that all panels share.
 
 use super::edit::BoxEdit;
+use super::extent::Extent;
 use super::filters::Filters;
 use super::health;
 use super::load::stem;
 use super::measure::Measure;
-use super::orbit::{self, Orbit};
 use super::order;
 use super::overlay;
 use super::photos::{Photo, Pixels};
@@ -23,25 +23,6 @@ use nalgebra::{Point3, Vector3};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// How large the scene is: for the grid, the size of frusta and the near plane.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
-    /// Its middle.
-    pub center: Point3<f64>,
-    /// Half of its horizontal size.
-    pub radius: f64,
-    /// Height of its lowest points.
-    pub ground: f64,
-    /// Whether +z is up: before gravity is known, it is not.
-    pub upright: bool,
-}
-
-impl Default for Extent {
-    fn default() -> Self {
-        Self { center: Point3::origin(), radius: 1.0, ground: 0.0, upright: true }
-    }
-}
 
 /// Everything that panels read. Only the window changes it, between frames.
 #[derive(Default)]
@@ -320,42 +301,6 @@ impl Model {
         }
     }
 
-    /// The view that the scene opens with; `None` while there is nothing to see.
-    pub(super) fn overview(&self) -> Option<Orbit> {
-        let cameras: Vec<Camera> = self.sparse.cameras.iter().flatten().copied().collect();
-        let points = self.some_points();
-        (!cameras.is_empty() || !points.is_empty()).then(|| orbit::overview(&cameras, &points))
-    }
-
-    /// At most a few thousand points of the scene, evenly taken.
-    fn some_points(&self) -> Vec<Point3<f64>> {
-        let sparse: Vec<Point3<f64>> = thinned(&self.sparse.points).map(|p| p.position).collect();
-        match &self.cloud {
-            Some(cloud) if sparse.is_empty() => thinned(&cloud.means).map(|m| Point3::from(*m).cast()).collect(),
-            _ => sparse,
-        }
-    }
-
-    /// Measures how large the scene is, after its points or cameras have changed.
-    pub(super) fn measure(&mut self) {
-        let mut points = self.some_points();
-        points.extend(self.sparse.cameras.iter().flatten().map(Camera::center));
-        if points.is_empty() {
-            self.extent = Extent::default();
-            return;
-        }
-        let at = |k: usize, share: f64| {
-            let mut x: Vec<f64> = points.iter().map(|p| p[k]).collect();
-            x.sort_by(f64::total_cmp);
-            x[((x.len() - 1) as f64 * share) as usize]
-        };
-        let center = Point3::new(at(0, 0.5), at(1, 0.5), at(2, 0.5));
-        let radius = (0..2).map(|k| at(k, 0.95) - at(k, 0.05)).fold(0.0, f64::max) * 0.5;
-        let tops: Vec<f64> = self.sparse.cameras.iter().flatten().map(|c| -(c.c2w.rotation * Vector3::y()).z).collect();
-        let upright = tops.is_empty() || tops.iter().sum::<f64>() > 0.5 * tops.len() as f64;
-        self.extent = Extent { center, radius: radius.max(1e-3), ground: at(2, 0.01), upright };
-    }
-
     /// Takes in `scene.json`.
     pub(super) fn set_meta(&mut self, root: &Path, meta: &SceneMeta) {
         self.name.clone_from(&meta.name);
@@ -388,10 +333,6 @@ impl Model {
         self.running = instances.iter().map(item).collect();
         self.arrange();
     }
-}
-
-fn thinned<T>(all: &[T]) -> impl Iterator<Item = &T> {
-    all.iter().step_by((all.len() / 4000).max(1))
 }
 
 #[cfg(test)]
@@ -449,12 +390,5 @@ mod tests {
         m.select(None);
         m.step_photo(1);
         assert_eq!(m.photo(), Some(2));
-    }
-
-    #[test]
-    fn an_empty_scene_has_an_extent() {
-        let mut m = Model::default();
-        m.measure();
-        assert!(m.extent.radius > 0.0 && Model::default().overview().is_none());
     }
 }

@@ -1,12 +1,14 @@
 //! What a box is edited by: the splats near it, for the three views, and the points of the thing, to fit it to.
 
+use crate::instances::{Refit, Shot};
 use crate::review::Reviewed;
-use crate::review::edit::{self, Shot};
+use crate::review::edit;
 use crate::review::masks::{self, Surface};
 use crate::scene::folder::SceneFolder;
-use crate::scene::{Camera, DepthMap, FrameMasks, Gaussians, OrientedBox, Rle, SH_C0};
+use crate::scene::{Camera, DepthMap, FrameMasks, Gaussians, OrientedBox, SH_C0};
 use nalgebra::Point3;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ const FAINT: f32 = 0.25;
 /// Most photos that the points of a thing are taken from, and the longest side that their depth is read at.
 const SHOTS: usize = 24;
 const LONGEST: u32 = 800;
+/// Scenes are in metres, or about.
+pub(super) const METRE: f64 = 1.0;
 
 /// Points near a box.
 #[derive(Debug, Default)]
@@ -25,8 +29,8 @@ pub(super) struct Near {
     pub points: Vec<Point3<f32>>,
     /// Their colours.
     pub colors: Vec<[u8; 3]>,
-    /// Points of the thing itself, by its masks and the depth of the photos.
-    pub own: Vec<Point3<f64>>,
+    /// What its photos see, where they have depth.
+    pub refit: Option<Refit>,
     /// Where the splats were taken from.
     pub region: Option<OrientedBox>,
 }
@@ -43,17 +47,18 @@ pub(super) struct Gather {
     pub photos: Vec<(String, Option<Camera>)>,
     /// Masks by photo.
     pub masks: Arc<Vec<FrameMasks>>,
-    /// The things whose points are wanted.
+    /// What is to be one thing.
     pub items: Vec<Reviewed>,
-    /// Edge of the cells that points are thinned by, scene units.
-    pub cell: f64,
+    /// Ids of the other things.
+    pub others: BTreeSet<u32>,
 }
 
 impl Gather {
     /// Gathers; takes up to seconds where photos are large.
     pub(super) fn run(self) -> Near {
         let (points, colors) = self.cloud.as_deref().map(|c| splats(c, &self.region)).unwrap_or_default();
-        Near { points, colors, own: edit::own_points(&self.shots(), self.cell), region: Some(self.region) }
+        let ids: Vec<u32> = self.items.iter().map(|i| i.instance.id).collect();
+        Near { points, colors, refit: Refit::of(&self.shots(), &ids, METRE), region: Some(self.region) }
     }
 
     fn shots(&self) -> Vec<Shot> {
@@ -76,15 +81,10 @@ impl Gather {
         let depth = reduced(folder.read_depth(stem).ok()?, LONGEST);
         let found = self.masks.get(k).filter(|m| m.width > 0)?;
         let surface = || Some(Surface { camera, depth: depth.clone() });
-        let ids: Vec<u32> = self.items.iter().map(|i| i.instance.id).collect();
-        let frame = masks::of_photo(found, stem, self.items.iter(), surface);
-        let mut pixels = vec![false; frame.width as usize * frame.height as usize];
-        for m in frame.masks.iter().filter(|m| ids.contains(&m.instance_id)) {
-            if (m.segmentation.width, m.segmentation.height) == (frame.width, frame.height) {
-                pixels.iter_mut().zip(m.segmentation.decode()).for_each(|(p, b)| *p |= b);
-            }
-        }
-        Some(Shot::new(&camera, depth, Some(&Rle::encode(frame.width, frame.height, &pixels))))
+        let mut masks = masks::of_photo(found, stem, self.items.iter(), surface);
+        masks.masks.retain(|m| m.instance_id != 0);
+        masks.masks.extend(found.masks.iter().filter(|m| self.others.contains(&m.instance_id)).cloned());
+        Some(Shot { camera, depth, masks })
     }
 }
 
@@ -113,11 +113,15 @@ pub(super) fn reduced(depth: DepthMap, longest: u32) -> DepthMap {
     DepthMap { width: w, height: h, data: (0..w * h).map(at).collect() }
 }
 
-/// The points to fit a box to: its own, or, where there are none, the splats in it but for the floor it stands on.
-pub(super) fn to_fit(near: &Near, now: &OrientedBox, floor: f64) -> Vec<Point3<f64>> {
-    if near.own.len() >= 30 {
-        return near.own.clone();
-    }
+/// The box of the thing that `now` is roughly around: of what its photos see, or, where they have no depth, of the splats
+/// in it but for the floor it stands on. `None` where there is nothing.
+pub(super) fn fitted(near: &Near, now: &OrientedBox, floor: f64) -> Option<OrientedBox> {
+    let yaw = edit::yaw_pitch_roll(now)[0];
+    let seen = near.refit.as_ref().and_then(|r| r.fit(now));
+    seen.map(|b| edit::named_like(&b, yaw)).or_else(|| edit::fitted(&splats_in(near, now, floor), yaw))
+}
+
+fn splats_in(near: &Near, now: &OrientedBox, floor: f64) -> Vec<Point3<f64>> {
     let margin = 0.05 * now.size.max();
     let above = floor + 0.02_f64.min(0.2 * now.size.z);
     let splats = near.points.iter().map(|p| p.cast::<f64>());
@@ -139,10 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn without_masks_the_splats_in_the_box_count() {
+    fn without_depth_the_splats_in_the_box_count() {
         let b = OrientedBox::upright(Point3::new(0.0, 0.0, 0.5), Vector3::repeat(1.0), 0.0);
         let at = |x: f32, z: f32| Point3::new(x, 0.0, z);
         let near = Near { points: vec![at(0.0, 0.5), at(0.0, 0.0), at(3.0, 0.5)], ..Near::default() };
-        assert_eq!(to_fit(&near, &b, 0.0), [Point3::new(0.0, 0.0, 0.5)]);
+        assert_eq!(splats_in(&near, &b, 0.0), [Point3::new(0.0, 0.0, 0.5)]);
+        assert!(fitted(&near, &b, 0.0).is_none(), "one splat is no box");
     }
 }

@@ -1,10 +1,10 @@
 //! Oriented, gravity-aligned boxes of things that were seen in part.
 
-use super::Input;
 use crate::geometry::planes::{PlaneSearch, find_planes};
+use crate::perception::View;
 use crate::perception::cloud::Cloud;
 use crate::perception::rect::{at_yaw, quarter, smallest};
-use crate::scene::OrientedBox;
+use crate::scene::{Camera, OrientedBox};
 use nalgebra::{Point3, Vector3};
 
 /// A box and what it rests on.
@@ -50,6 +50,7 @@ const COVERS: f64 = 0.05;
 const ENOUGH: usize = 12;
 
 /// The rest of the scene, for the boxes to meet.
+#[derive(Debug)]
 pub(crate) struct Surroundings {
     /// Level voxels that look up, and those of large upright planes, in ascending order.
     level: Vec<u32>,
@@ -57,11 +58,15 @@ pub(crate) struct Surroundings {
     /// Direction of the walls modulo a quarter turn, where the scene has one.
     grid: Option<f64>,
     floor: f64,
+    /// Cameras of the views, for the size of their depth maps.
+    cameras: Vec<Camera>,
+    /// Length of a metre in scene units.
+    metre: f64,
 }
 
 impl Surroundings {
-    /// Sorts a cloud by what a face can meet.
-    pub(crate) fn of(cloud: &Cloud, metre: f64) -> Self {
+    /// Sorts the cloud of some views by what a face can meet.
+    pub(crate) fn of(cloud: &Cloud, views: &[View], metre: f64) -> Self {
         let mut level = Vec::new();
         let (mut sin, mut cos, mut sides) = (0.0, 0.0, 0usize);
         for (i, n) in cloud.normals.iter().enumerate() {
@@ -89,7 +94,25 @@ impl Surroundings {
         z.sort_by(f32::total_cmp);
         let floor = z.get(z.len() / 50).copied().map_or(0.0, f64::from);
         let grid = (sure && sides > 200).then(|| sin.atan2(cos) / 4.0);
-        Self { level, upright, grid, floor }
+        let cameras = views.iter().map(|v| v.camera.resized(v.depth.width, v.depth.height)).collect();
+        Self { level, upright, grid, floor, cameras, metre }
+    }
+}
+
+impl Surroundings {
+    /// Length of a metre in scene units.
+    pub(crate) fn metre(&self) -> f64 {
+        self.metre
+    }
+
+    /// Whether a height is that of the floor.
+    pub(crate) fn is_floor(&self, z: f64) -> bool {
+        z < self.floor + 0.03 * self.metre
+    }
+
+    /// Whether a voxel is of a large upright plane.
+    pub(crate) fn is_wall(&self, voxel: u32) -> bool {
+        self.upright.binary_search(&voxel).is_ok()
     }
 }
 
@@ -130,8 +153,8 @@ impl Bounds {
 /// footprint, or the walls' where that is as good. Faces that nothing shows are moved to the surface that hides them:
 /// down to the floor or table, back to the wall. The thickness of a flat thing is the median height of its face above
 /// the surface that it lies on, which averages depth noise away.
-pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Option<Fitted> {
-    let (cloud, metre) = (input.cloud, input.metre);
+pub(crate) fn fit(cloud: &Cloud, around: &Surroundings, voxels: &[u32]) -> Option<Fitted> {
+    let metre = around.metre;
     let voxels = &slab(cloud, voxels, metre)[..];
     let points: Vec<Vector3<f64>> = voxels.iter().map(|v| at(cloud, *v)).collect();
     let xy: Vec<[f64; 2]> = points.iter().map(|p| [p.x, p.y]).collect();
@@ -157,9 +180,9 @@ pub(crate) fn fit(input: &Input, around: &Surroundings, voxels: &[u32]) -> Optio
     }
     (b.lo[2], b.hi[2]) = (z[cut], z[z.len() - 1 - cut]);
     let own = |v: &u32| voxels.binary_search(v).is_ok();
-    let stands = lower(cloud, around, &mut b, voxels, &own, metre);
-    let at_wall = back(input, around, &mut b, voxels, stands.is_some_and(|s| s.is_floor), &own);
-    let stands = stands.or_else(|| grounded(around, &mut b, at_wall, metre));
+    let stands = lower(cloud, around, &mut b, voxels, &own);
+    let at_wall = back(cloud, around, &mut b, voxels, stands.is_some_and(|s| s.is_floor), &own);
+    let stands = stands.or_else(|| grounded(around, &mut b, at_wall));
     for k in 0..3 {
         let missing = THINNEST * metre - b.size(k);
         if missing > 0.0 {
@@ -206,8 +229,8 @@ fn lower(
     b: &mut Bounds,
     voxels: &[u32],
     own: &dyn Fn(&u32) -> bool,
-    metre: f64,
 ) -> Option<Support> {
+    let metre = around.metre;
     let height = b.size(2);
     let (from, to) =
         (b.lo[2] - (REACH * metre).max(0.12 * height), b.lo[2] + (0.04 * metre).max(0.2 * height).min(0.15 * metre));
@@ -252,7 +275,8 @@ fn lower(
 
 /// Things do not float: what touches neither a wall nor anything below it, and is low, stands on the floor on legs that
 /// the depth has missed.
-fn grounded(around: &Surroundings, b: &mut Bounds, at_wall: bool, metre: f64) -> Option<Support> {
+fn grounded(around: &Surroundings, b: &mut Bounds, at_wall: bool) -> Option<Support> {
+    let metre = around.metre;
     let gap = b.lo[2] - around.floor;
     let low = !at_wall && gap > 0.0 && gap < FLOATS * metre && b.hi[2] < 1.5 * metre;
     low.then(|| {
@@ -263,14 +287,14 @@ fn grounded(around: &Surroundings, b: &mut Bounds, at_wall: bool, metre: f64) ->
 
 /// Moves a side that nothing shows to the wall behind it, and measures the thickness of a thing that hangs on it.
 fn back(
-    input: &Input,
+    cloud: &Cloud,
     around: &Surroundings,
     b: &mut Bounds,
     voxels: &[u32],
     on_floor: bool,
     own: &dyn Fn(&u32) -> bool,
 ) -> bool {
-    let (cloud, metre) = (input.cloud, input.metre);
+    let metre = around.metre;
     // What lies flat hides nothing.
     if b.size(2) < FLAT * metre {
         return false;
@@ -309,7 +333,7 @@ fn back(
             continue;
         }
         let Some(w) = median(wall) else { continue };
-        if (w - face) * sign > 0.06 * metre && !hidden(input, b, axis, face, w) {
+        if (w - face) * sign > 0.06 * metre && !hidden(cloud, around, b, axis, face, w) {
             continue;
         }
         let front: Vec<f64> =
@@ -332,7 +356,7 @@ fn back(
 
 /// Whether the space between a side of the box and a wall is hidden from all views: of 60 points in it, few are seen
 /// through by two views.
-fn hidden(input: &Input, b: &Bounds, axis: usize, face: f64, wall: f64) -> bool {
+fn hidden(cloud: &Cloud, around: &Surroundings, b: &Bounds, axis: usize, face: f64, wall: f64) -> bool {
     let other = 1 - axis;
     let (s, c) = b.yaw.sin_cos();
     let mut open = 0;
@@ -343,8 +367,8 @@ fn hidden(input: &Input, b: &Bounds, axis: usize, face: f64, wall: f64) -> bool 
         q[other] = b.lo[other] + b.size(other) * (0.1 + 0.2 * f64::from(l));
         q[2] = b.lo[2] + b.size(2) * (0.15 + 0.23 * f64::from(h));
         let p = Point3::new(q[0] * c - q[1] * s, q[0] * s + q[1] * c, q[2]);
-        let through = input.views.iter().zip(&input.cloud.surfaces).filter(|(v, surface)| {
-            let seen = v.camera.resized(v.depth.width, v.depth.height).project(&p);
+        let through = around.cameras.iter().zip(&cloud.surfaces).filter(|(camera, surface)| {
+            let seen = camera.project(&p);
             seen.is_some_and(|(x, y, z)| surface.test(x, y, z as f32, 0.01 * z as f32) == Some(false))
         });
         open += usize::from(through.take(2).count() == 2);

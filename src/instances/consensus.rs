@@ -28,7 +28,8 @@ pub(crate) fn tracks(input: &Input, lifted: &[Lifted], mut groups: Vec<Vec<usize
     }
 }
 
-fn one(input: &Input, lifted: &[Lifted], group: &[usize]) -> Option<Track> {
+/// One group, see [`tracks`].
+pub(crate) fn one(input: &Input, lifted: &[Lifted], group: &[usize]) -> Option<Track> {
     // Packed per voxel: views that put it inside, and views that see it outside.
     let n = input.cloud.len();
     let (mut inside, mut outside) = (vec![0u16; n], vec![0u16; n]);

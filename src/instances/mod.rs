@@ -8,11 +8,13 @@ mod labels;
 mod lift;
 mod merge;
 mod redraw;
+mod refit;
 mod report;
 mod rescale;
 mod seen;
 
 pub use describe::{DescribeError, describe};
+pub use refit::{Refit, Shot};
 pub use rescale::rescaled;
 pub use seen::seen_from;
 

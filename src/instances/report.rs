@@ -41,7 +41,7 @@ pub(crate) fn instances(
     tracks: &[Track],
     synonyms: &Synonyms,
 ) -> (Vec<Instance>, Vec<usize>) {
-    let around = Surroundings::of(input.cloud, input.metre);
+    let around = Surroundings::of(input.cloud, input.views, input.metre);
     let mut drafts: Vec<Draft> =
         (0..tracks.len()).into_par_iter().filter_map(|t| draft(input, lifted, tracks, t, synonyms, &around)).collect();
     drafts.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.track.cmp(&b.track)));
@@ -61,7 +61,7 @@ fn draft(
 ) -> Option<Draft> {
     let track = &tracks[t];
     let (label, label_share) = consensus::elect(track, lifted, synonyms);
-    let fitted = fit(input, around, &track.voxels)?;
+    let fitted = fit(input.cloud, around, &track.voxels)?;
     let (views, best_view, found) = views(input, lifted, track);
     let n = views.len() as f64;
     let mut scores: Vec<f64> = track.masks.iter().map(|m| lifted[*m].score).collect();

@@ -20,6 +20,7 @@ pub struct Hit {
 }
 
 /// Occupied voxels, in ascending order of their keys, and their visibility.
+#[derive(Debug)]
 pub struct Cloud {
     /// Edge of a voxel in scene units.
     pub voxel: f64,

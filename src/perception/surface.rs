@@ -8,6 +8,7 @@ use nalgebra::{Matrix3, Vector3};
 const GRAZING: f64 = 0.15;
 
 /// Smoothed depth on a grid of every `step`-th pixel.
+#[derive(Debug)]
 pub struct Surface {
     /// Pixels of the depth map from one grid point to the next.
     pub step: usize,

@@ -15,6 +15,22 @@ pub struct Surface {
     pub depth: DepthMap,
 }
 
+/// Largest share of a photo that a mask of a thing covers; what covers more is a part of the room.
+const LARGEST: f64 = 0.5;
+
+/// The smallest mask at a pixel of the photo, in pixels of the masks, that covers less than half of it and whose
+/// instance `is_free`; 0 is no instance.
+pub fn under<'a>(frame: &'a FrameMasks, [x, y]: [u32; 2], is_free: impl Fn(u32) -> bool) -> Option<&'a Rle> {
+    let most = LARGEST * f64::from(frame.width) * f64::from(frame.height);
+    let covers = |m: &Rle| {
+        let mut hit = false;
+        m.for_each_run(|column, y0, y1| hit |= column == x as usize && (y0..y1).contains(&(y as usize)));
+        hit
+    };
+    let free = frame.masks.iter().filter(|m| is_free(m.instance_id)).map(|m| &m.segmentation);
+    free.filter(|m| (m.area() as f64) < most && covers(m)).min_by_key(|m| m.area())
+}
+
 /// Whether the masks of an instance are those of the scene with its id, all of them and no others.
 fn is_plain(item: &Reviewed) -> bool {
     matches!(&item.masks[..], [MaskPart { of, drawn, sides }] if *of == item.instance.id && drawn.is_empty() && sides.is_empty())
@@ -154,6 +170,21 @@ mod tests {
         let out = of_photo(&frame(), "a", [&added].into_iter(), none);
         assert_eq!((out.masks[1].instance_id, out.masks[1].segmentation.area()), (9, 32), "at the size of the photo");
         assert_eq!(of_photo(&frame(), "b", [&added].into_iter(), none).masks.len(), 1);
+    }
+
+    #[test]
+    fn the_smallest_free_mask_is_under_a_click() {
+        // Halves of 16 pixels cover no less than half of the photo: they are of the room.
+        assert_eq!(under(&frame(), [1, 1], |_| true), None);
+        let mut frame = frame();
+        let of = |f: fn(u32) -> bool| Rle::encode(8, 4, &(0..32).map(f).collect::<Vec<_>>());
+        frame.masks[0].segmentation = of(|k| k % 8 >= 5);
+        frame.masks[2].segmentation = of(|k| k % 8 < 3);
+        assert_eq!(under(&frame, [0, 3], |_| true), Some(&frame.masks[1].segmentation), "the smaller of two");
+        assert_eq!(under(&frame, [1, 3], |_| true), Some(&frame.masks[2].segmentation));
+        assert_eq!(under(&frame, [1, 3], |id| id != 1), None, "it is another's");
+        assert_eq!(under(&frame, [4, 3], |_| true), None);
+        assert_eq!(under(&frame, [90, 3], |_| true), None);
     }
 
     /// A wall 2 away, cut at x = 0.5: pixel centre u is at x = 2 (u - 4) / 8 with a focal length of 8.

@@ -7,8 +7,10 @@ pub mod best_views;
 pub mod box_fit;
 pub mod bulk;
 pub mod compare;
+mod counts;
 mod decision;
 pub mod edit;
+mod error;
 pub mod facets;
 pub mod filter;
 mod history;
@@ -24,7 +26,9 @@ pub mod vocabulary;
 pub mod worklist;
 
 use crate::scene::{Instance, OrientedBox};
+pub use counts::Counts;
 pub use decision::{Decision, DrawnMask, HalfSpace, MaskPart, Reason, Reviewed, Verdict};
+pub use error::ReviewError;
 pub use history::{Event, Lost};
 pub use rescale::{RescaledLog, rescaled_logs};
 
@@ -32,46 +36,6 @@ use history::History;
 use log::{Action, Change, Contents, Damage, Effect, Lock, Log, Record, Values};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// What can go wrong with a review.
-#[derive(Debug, thiserror::Error)]
-pub enum ReviewError {
-    /// The log cannot be read or written.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// "read", "write", "lock".
-        action: &'static str,
-        /// The log.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A line that is not the last one is damaged.
-    #[error("{path}, line {line}: {reason}")]
-    Malformed {
-        /// The log.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Another window has the scene open, or this is a reader's view of it.
-    #[error("{path} is open for looking only here, so nothing can be decided: another window has it open")]
-    ReadOnly {
-        /// The log.
-        path: PathBuf,
-    },
-    /// No such instance.
-    #[error("there is no instance {0}")]
-    NoSuchInstance(u32),
-    /// An instance is added under an id that another has, or had.
-    #[error("the number {0} was given to another instance already")]
-    Taken(u32),
-    /// A box or a plane with a number that is none.
-    #[error("the new box of instance {0} is not made of finite numbers")]
-    NotFinite(u32),
-}
 
 /// The logs of second opinions on a scene, by name.
 pub fn second_opinions(scene: &Path) -> Vec<PathBuf> {
@@ -83,45 +47,6 @@ pub fn second_opinions(scene: &Path) -> Vec<PathBuf> {
     let mut logs: Vec<PathBuf> = entries.filter(is_one).collect();
     logs.sort();
     logs
-}
-
-/// How many instances there are of each verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Accepted.
-    pub accepted: usize,
-    /// Rejected.
-    pub rejected: usize,
-    /// Left as unsure.
-    pub unsure: usize,
-    /// Not looked at.
-    pub unreviewed: usize,
-}
-
-impl Counts {
-    /// Of some instances.
-    pub fn of<'a>(items: impl Iterator<Item = &'a Reviewed>) -> Self {
-        let mut counts = Self::default();
-        for item in items {
-            *match item.verdict {
-                Verdict::Accepted => &mut counts.accepted,
-                Verdict::Rejected => &mut counts.rejected,
-                Verdict::Unsure => &mut counts.unsure,
-                Verdict::Unreviewed => &mut counts.unreviewed,
-            } += 1;
-        }
-        counts
-    }
-
-    /// Those that somebody has looked at.
-    pub fn reviewed(&self) -> usize {
-        self.accepted + self.rejected + self.unsure
-    }
-
-    /// All of them.
-    pub fn all(&self) -> usize {
-        self.reviewed() + self.unreviewed
-    }
 }
 
 /// A scene under review. Each decision is appended to `review.jsonl` and synced before the call returns.

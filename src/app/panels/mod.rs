@@ -33,6 +33,7 @@ mod training;
 mod trim;
 mod versus;
 mod viewport;
+mod viewport_bar;
 mod views;
 mod welcome;
 mod words;

@@ -138,17 +138,30 @@ impl PhotoPanel {
             self.compare.draw(ui, rect, whole, model, index, out);
         }
         navigate(ui, response, view, &placed, (size, min, area), out);
-        let still = response.hover_pos().filter(|_| !ui.input(|i| i.pointer.any_down()));
         let pixel = |p: Pos2| placed.photo([f64::from(p.x), f64::from(p.y)]);
+        self.pointer(ui, response, (index, size), &pixel, model, out);
+    }
+
+    /// What hovering and clicking the photo mean; `pixel` is the pixel of the camera under the pointer.
+    fn pointer(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        (index, size): (usize, [f64; 2]),
+        pixel: &dyn Fn(Pos2) -> [f64; 2],
+        model: &Model,
+        out: &mut Vec<Command>,
+    ) {
+        let still = response.hover_pos().filter(|_| !ui.input(|i| i.pointer.any_down()));
         let under = still.map(|p| hits(model, index, size, pixel(p)).first().copied());
         if still.is_some() || !response.contains_pointer() {
             hover::tell(ui, "photo", under, model, out);
         }
         let clicked = response.interact_pointer_pos().filter(|_| response.clicked());
         if let (Some(p), true) = (clicked, model.measure.is_some()) {
-            out.push(Command::MeasureInPhoto(index, placed.photo([f64::from(p.x), f64::from(p.y)])));
+            out.push(Command::MeasureInPhoto(index, pixel(p)));
         } else if let (Some(p), Some(_)) = (clicked, &model.edit) {
-            out.extend(edit_photo::click(model, index, placed.photo([f64::from(p.x), f64::from(p.y)])));
+            out.extend(edit_photo::click(model, index, pixel(p)));
         } else if response.double_clicked() {
             out.extend(model.view.instance.map(Command::FlyTo));
         } else if let (Some(p), true) = (clicked, ui.input(|i| i.modifiers.command)) {

@@ -9,16 +9,19 @@ use crate::app::photos::{Photo, Pixels};
 use crate::perception::View;
 use crate::perception::grow::Ground;
 use crate::review::edit::{self, Shot, Snap};
-use crate::review::{Decision, DrawnMask};
+use crate::review::{Decision, DrawnMask, Verdict, masks};
 use crate::scene::folder::SceneFolder;
 use crate::scene::{Camera, FrameMasks, Instance, InstanceState, InstanceView, OrientedBox, Rle};
 use eframe::egui::Context;
 use nalgebra::{Point3, Vector3};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Longest side that depth is read at to grow a region.
 const LONGEST: u32 = 640;
+/// Of a mask that is there, the share that a region must fill to be the same thing.
+const SMALLER: f64 = 0.1;
 /// A thing whose lowest seen point is so near the floor stands on it, scene units.
 const STANDS: f64 = 0.15;
 
@@ -46,6 +49,8 @@ struct Search {
     camera: Camera,
     root: PathBuf,
     masks: Option<FrameMasks>,
+    /// Instances whose masks are not to be had: the accepted ones.
+    taken: BTreeSet<u32>,
     yaw: f64,
     floor: f64,
     cell: f64,
@@ -85,6 +90,13 @@ impl Window {
             camera,
             root,
             masks: self.model.masks_of(photo).cloned(),
+            taken: self
+                .model
+                .items()
+                .values()
+                .filter(|i| i.verdict == Verdict::Accepted)
+                .map(|i| i.instance.id)
+                .collect(),
             yaw: self.model.usual_yaw(),
             floor: self.model.floor(),
             cell: 0.005 * self.model.extent.radius.min(4.0),
@@ -189,7 +201,7 @@ impl Search {
         let depth = SceneFolder::open(&self.root).ok().and_then(|f| f.read_depth(&self.source.stem).ok());
         let Some(depth) = depth.map(|d| reduced(d, LONGEST)) else { return (None, None) };
         let ground = self.ground.clone().or_else(|| self.ground_of(&depth).map(Arc::new));
-        let mask = self.unclaimed().or_else(|| ground.as_ref()?.grow(self.in_photo(), self.tolerance));
+        let mask = self.meant(ground.as_deref());
         let found = mask.and_then(|mask| {
             let shot = Shot::new(&self.camera, depth, Some(&mask));
             let b = edit::fitted(&edit::own_points(&[shot], self.cell), self.yaw)?;
@@ -226,18 +238,23 @@ impl Search {
         Some(Ground::of(&View { name: stem, stem, image: &image, camera, depth }))
     }
 
-    /// The smallest mask at the pixel that belongs to no instance.
+    /// The mask of the scene at the pixel, where there is one that may be of a new instance.
     fn unclaimed(&self) -> Option<Rle> {
         let frame = self.masks.as_ref()?;
         let k = self.camera.intrinsics;
         let at = |v: f64, of: u32, n: u32| (v / f64::from(of) * f64::from(n)).floor().max(0.0) as u32;
-        let (x, y) = (at(self.pixel[0], k.width, frame.width), at(self.pixel[1], k.height, frame.height));
-        let covers = |m: &&Rle| {
-            let mut hit = false;
-            m.for_each_run(|column, y0, y1| hit |= column as u32 == x && (y0 as u32..y1 as u32).contains(&y));
-            hit
-        };
-        let free = frame.masks.iter().filter(|m| m.instance_id == 0).map(|m| &m.segmentation);
-        free.filter(covers).min_by_key(|m| m.area()).cloned()
+        let pixel = [at(self.pixel[0], k.width, frame.width), at(self.pixel[1], k.height, frame.height)];
+        masks::under(frame, pixel, |id| !self.taken.contains(&id)).cloned()
+    }
+
+    /// What was meant by the click: the mask of the scene there, or the region grown, where that is a small part of the
+    /// mask and so a smaller thing on what the mask shows, or where the user has asked for more or less of it.
+    fn meant(&self, ground: Option<&Ground>) -> Option<Rle> {
+        let grown = ground.and_then(|g| g.grow(self.in_photo(), self.tolerance));
+        let share = |m: &Rle| m.area() as f64 / (f64::from(m.width) * f64::from(m.height));
+        match (self.unclaimed(), grown) {
+            (Some(mask), Some(grown)) if self.tolerance != 1.0 || share(&grown) < SMALLER * share(&mask) => Some(grown),
+            (mask, grown) => mask.or(grown),
+        }
     }
 }

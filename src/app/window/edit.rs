@@ -9,10 +9,11 @@ use crate::app::near::{self, Gather, Near};
 use crate::app::panels::{self, Pane};
 use crate::app::shortcuts::Action;
 use crate::review::edit::{self, Snap};
-use crate::review::{Decision, HalfSpace, Reviewed, queue};
+use crate::review::{Decision, HalfSpace, Reviewed, Verdict, queue};
 use crate::scene::OrientedBox;
 use eframe::egui::Context;
 use nalgebra::{Point3, Vector3};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Window {
@@ -307,14 +308,7 @@ impl Window {
             edit.fit_later = true;
             return;
         };
-        let Some(edit) = &self.model.edit else { return };
-        let yaw = edit::yaw_pitch_roll(&edit.now)[0];
-        let points = near::to_fit(&near, &edit.now, floor);
-        let item = self.model.items().get(&edit.id);
-        let photos = item.map(|i| self.model.photos_of(&i.instance)).unwrap_or_default();
-        let eyes: Vec<Point3<f64>> = photos.into_iter().filter_map(|k| Some(self.model.camera(k)?.center())).collect();
-        let fit = edit::fitted(&points, yaw).map(|b| edit::with_hidden_sides(&b, &edit.now, &eyes));
-        let Some(edit) = &mut self.model.edit else { return };
+        let fit = near::fitted(&near, &edit.now, floor);
         match (fit, &edit.what) {
             (Some(b), What::Merge { .. }) => {
                 // What hid the lower end of the parts hides that of the points too.
@@ -342,8 +336,8 @@ impl Window {
             root: model.root.clone(),
             photos: model.photos.iter().map(|p| p.stem.clone()).zip(cameras).collect(),
             masks: Arc::clone(&model.masks),
+            others: self.others_than(&items),
             items,
-            cell: 0.005 * model.extent.radius.min(4.0),
         };
         let (answer, ctx, id) = (self.answers.0.clone(), ctx.clone(), edit.id);
         std::thread::spawn(move || {
@@ -351,6 +345,12 @@ impl Window {
             let _ = answer.send(Answer::Near(id, Arc::new(near.unwrap_or_default())));
             ctx.request_repaint();
         });
+    }
+
+    /// Ids of what is another thing than these, as far as decided.
+    fn others_than(&self, items: &[Reviewed]) -> BTreeSet<u32> {
+        let all = self.model.items().values().filter(|i| i.verdict != Verdict::Rejected).map(|i| i.instance.id);
+        all.filter(|id| items.iter().all(|i| i.instance.id != *id)).collect()
     }
 
     pub(super) fn gathered(&mut self, ctx: &Context, id: u32, near: Arc<Near>) {

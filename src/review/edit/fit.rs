@@ -1,6 +1,5 @@
 //! Boxes around points.
 
-use super::{Face, face_dragged};
 use crate::perception::rect::{quarter, smallest};
 use crate::scene::OrientedBox;
 use nalgebra::{Point3, UnitQuaternion, Vector3};
@@ -55,7 +54,7 @@ fn upright(points: &[Point3<f64>], trim: f64) -> Option<OrientedBox> {
 }
 
 /// The same upright solid with its yaw within an eighth of a turn of `yaw`, or half a turn from there.
-fn named_like(b: &OrientedBox, yaw: f64) -> OrientedBox {
+pub fn named_like(b: &OrientedBox, yaw: f64) -> OrientedBox {
     let own = b.rotation.euler_angles().2;
     let off = quarter(own - yaw);
     let quarters = ((yaw + off - own) / std::f64::consts::FRAC_PI_2).round() as i64;
@@ -73,20 +72,4 @@ pub fn merged(boxes: &[OrientedBox]) -> Option<OrientedBox> {
     let largest = boxes.iter().rev().max_by(|a, b| volume(a).total_cmp(&volume(b)))?;
     let corners: Vec<Point3<f64>> = boxes.iter().flat_map(OrientedBox::corners).collect();
     around(&largest.rotation, &corners)
-}
-
-/// A fitted box with the sides that none of the `eyes` (centres of cameras, world) looks at moved out to where the box
-/// was `before`: no point can show where a thing ends there, so its own points would cut it short. Without eyes it is as
-/// fitted.
-pub fn with_hidden_sides(fit: &OrientedBox, before: &OrientedBox, eyes: &[Point3<f64>]) -> OrientedBox {
-    let mut out = *fit;
-    for face in Face::ALL {
-        let (normal, middle) = (face.normal(fit), face.center(fit));
-        let is_seen = eyes.is_empty() || eyes.iter().any(|e| (e - middle).dot(&normal) > 0.0);
-        let reach = before.corners().iter().map(|c| (c - middle).dot(&normal)).fold(f64::NEG_INFINITY, f64::max);
-        if !is_seen && reach > 0.0 {
-            out = face_dragged(&out, face, reach);
-        }
-    }
-    out
 }

@@ -7,7 +7,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use fit::{around, fitted, merged, with_hidden_sides};
+pub use fit::{around, fitted, merged, named_like};
 pub use points::{Shot, own_points};
 pub use split::{cut, split};
 

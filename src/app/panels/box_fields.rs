@@ -15,10 +15,9 @@ pub(super) fn buttons(ui: &mut Ui, model: &Model, edit: &BoxEdit, out: &mut Vec<
                 out.push(Command::Edit(command));
             }
         };
-        let fit = if edit.near.is_some() { "Fit to points" } else { "Fit to points..." };
         button(
             ui,
-            fit,
+            "Fit to points",
             "The tightest upright box around the points of its masks, or of the splats in it; sides that no photo sees stay",
             true,
             EditCommand::Fit,

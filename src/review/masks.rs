@@ -20,7 +20,7 @@ const LARGEST: f64 = 0.5;
 
 /// The smallest mask at a pixel of the photo, in pixels of the masks, that covers less than half of it and whose
 /// instance `is_free`; 0 is no instance.
-pub fn under<'a>(frame: &'a FrameMasks, [x, y]: [u32; 2], is_free: impl Fn(u32) -> bool) -> Option<&'a Rle> {
+pub fn under(frame: &FrameMasks, [x, y]: [u32; 2], is_free: impl Fn(u32) -> bool) -> Option<&Rle> {
     let most = LARGEST * f64::from(frame.width) * f64::from(frame.height);
     let covers = |m: &Rle| {
         let mut hit = false;

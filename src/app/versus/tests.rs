@@ -94,10 +94,15 @@ fn what_was_found_against_what_was_decided() {
 
 #[test]
 fn colours_of_tones_are_apart() {
-    for (i, a) in Tone::ALL.iter().enumerate() {
-        for b in &Tone::ALL[..i] {
-            let apart: u32 = (0..3).map(|k| u32::from(a.color()[k].abs_diff(b.color()[k]))).sum();
-            assert!(apart > 90, "{a:?} {b:?}");
+    // Those that are seen together.
+    for together in
+        [&[Tone::Right, Tone::Wrong, Tone::Missed][..], &[Tone::Right, Tone::Changed, Tone::New, Tone::Gone]]
+    {
+        for (i, a) in together.iter().enumerate() {
+            for b in &together[..i] {
+                let apart: u32 = (0..3).map(|k| u32::from(a.color()[k].abs_diff(b.color()[k]))).sum();
+                assert!(apart > 90, "{a:?} {b:?}");
+            }
         }
     }
 }

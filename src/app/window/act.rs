@@ -190,8 +190,8 @@ impl Window {
         self.fits_old |= decisions.iter().any(|d| is_about_shape(&d.1));
         let gone: BTreeSet<u32> = decisions.iter().filter(|d| d.1 == Decision::Delete).map(|d| d.0).collect();
         // As the user saw it: what comes behind the selected one.
-        let behind = self.model.order.iter().copied().skip_while(|id| self.model.view.instance != Some(*id));
-        let next = behind.filter(|id| !gone.contains(id)).next().filter(|_| !gone.is_empty());
+        let mut behind = self.model.order.iter().copied().skip_while(|id| self.model.view.instance != Some(*id));
+        let next = behind.find(|id| !gone.contains(id)).filter(|_| !gone.is_empty());
         if let Err(e) = review.decide_all(decisions) {
             self.tell(Level::Error, e.to_string());
             return false;

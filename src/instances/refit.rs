@@ -52,7 +52,7 @@ impl Refit {
         for m in masks.iter_mut().flat_map(|f| &mut f.masks).filter(|m| ids.contains(&m.instance_id)) {
             m.instance_id = *lead;
         }
-        let cloud = Cloud::fuse(&views, metre, &Quiet).ok().filter(|c| !c.is_empty())?;
+        let mut cloud = Cloud::fuse(&views, metre, &Quiet).ok().filter(|c| !c.is_empty())?;
         let around = Surroundings::of(&cloud, &views, metre);
         let input = Input { cloud: &cloud, views: &views, masks: &masks, metre, metric: false };
         let lifted = lift::all(&input, &Quiet);
@@ -64,6 +64,8 @@ impl Refit {
                 false => track.voxels.iter().for_each(|v| others[*v as usize] = true),
             }
         }
+        // By far the most of it, and of no use to boxes.
+        cloud.seen = Vec::new();
         Some(Self { cloud, around, own, others })
     }
 

@@ -15,7 +15,7 @@ pub(super) fn buttons(ui: &mut Ui, model: &Model, edit: &BoxEdit, out: &mut Vec<
                 out.push(Command::Edit(command));
             }
         };
-        let fit = if edit.near.is_some() { "Fit to points" } else { "Fit to points..." };
+        let fit = if edit.near.as_ref().is_some_and(|n| n.is_whole) { "Fit to points" } else { "Fit to points..." };
         button(
             ui,
             fit,

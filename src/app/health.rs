@@ -1,7 +1,7 @@
 //! How healthy a scene is: which photos to trust less, where the scale came from, what was left out.
 
 use crate::scene::folder::SceneMeta;
-use crate::scene::{QualitySummary, Sparse};
+use crate::scene::{Gaussians, QualitySummary, Sparse, Training};
 
 /// A photo's line in the table.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,60 @@ pub(super) fn small_length(length: f64, units: &str) -> String {
     if units == "metres" { format!("{:.1} mm", 1e3 * length) } else { format!("{length:.4} units") }
 }
 
+/// What is known of the splats and the world, as name and value.
+pub(super) fn world(
+    meta: Option<&SceneMeta>,
+    sparse: &Sparse,
+    training: Option<&Training>,
+) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    if !sparse.points.is_empty() {
+        let seen: usize = sparse.points.iter().map(|p| p.track.len()).sum();
+        let mean = seen as f64 / sparse.points.len() as f64;
+        out.push(("Points", format!("{}, each in {mean:.1} photos", sparse.points.len())));
+    }
+    if let Some(training) = training {
+        let mean = |held_out: bool| {
+            let psnr = training.views.iter().filter(|v| v.held_out == held_out).map(|v| f64::from(v.psnr_db));
+            let all: Vec<f64> = psnr.collect();
+            (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
+        };
+        let text = |p: Option<f64>| p.map_or_else(|| "-".to_owned(), |p| format!("{p:.1} dB"));
+        out.push(("PSNR", format!("{} held out, {} trained on", text(mean(true)), text(mean(false)))));
+        if let Some(last) = training.points.last() {
+            out.push(("Splats", last.gaussians.to_string()));
+        }
+    }
+    if let Some(meta) = meta {
+        out.push(("Up", if meta.floor_found { "+z, the floor is at z = 0" } else { "+z, no floor was found" }.into()));
+    }
+    out
+}
+
+/// Shares of all splats by opacity, ten classes from 0 to 1, and by their longest side (1 sigma), ten classes evenly
+/// apart on a logarithmic scale between the two ends that are given too, scene units.
+pub(super) fn splat_histograms(cloud: &Gaussians) -> ([f32; 10], [f32; 10], [f64; 2]) {
+    let class = |share: f32| ((share * 10.0) as usize).min(9);
+    let opacity = cloud.opacity_logits.iter().map(|l| class(1.0 / (1.0 + (-l).exp())));
+    let sides: Vec<f32> = cloud.log_scales.iter().map(|s| s.iter().copied().fold(f32::MIN, f32::max)).collect();
+    let low = sides.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = sides.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let side = sides.iter().map(|s| class((s - low) / (high - low).max(1e-9)));
+    let shares = |classes: &mut dyn Iterator<Item = usize>| {
+        let mut counts = [0.0; 10];
+        classes.for_each(|k| counts[k] += 1.0 / cloud.len().max(1) as f32);
+        counts
+    };
+    let ends = if sides.is_empty() { [0.0; 2] } else { [low, high].map(|x| f64::from(x).exp()) };
+    (shares(&mut opacity.into_iter()), shares(&mut side.into_iter()), ends)
+}
+
+/// Seconds that are left of work that has taken `elapsed` seconds for `done` of `total`; `None` while too little to say.
+pub(super) fn seconds_left(elapsed: f64, done: usize, total: usize) -> Option<f64> {
+    let known = elapsed >= 5.0 && done > 0 && total > done;
+    known.then(|| elapsed * (total - done) as f64 / done as f64)
+}
+
 /// Warnings about photos that were left out while reading, and all other warnings.
 pub(super) fn sorted_warnings<'a>(meta: Option<&'a SceneMeta>, reading: &'a [String]) -> (Vec<&'a str>, Vec<&'a str>) {
     let Some(meta) = meta else { return (reading.iter().map(String::as_str).collect(), Vec::new()) };
@@ -113,5 +167,31 @@ mod tests {
         assert_eq!(small_length(0.0123, "arbitrary"), "0.0123 units");
         assert_eq!((unit("metres"), unit("arbitrary"), unit("")), ("m", "units", "units"));
         assert_eq!(scale_words("arbitrary", None), "arbitrary");
+    }
+
+    #[test]
+    fn splats_are_counted_by_opacity_and_size() {
+        let cloud = Gaussians {
+            means: vec![[0.0; 3]; 4],
+            log_scales: vec![[-5.0, -9.0, -9.0], [-5.0, -6.0, -7.0], [-1.0, -2.0, -2.0], [-2.9, -3.0, -3.0]],
+            quats: vec![[1.0, 0.0, 0.0, 0.0]; 4],
+            opacity_logits: vec![-9.0, 0.0, 9.0, 9.0],
+            sh_degree: 0,
+            sh: vec![[0.0; 3]; 4],
+            antialiased: false,
+        };
+        let (opacity, size, ends) = splat_histograms(&cloud);
+        assert_eq!((opacity[0], opacity[5], opacity[9]), (0.25, 0.25, 0.5));
+        // -5 to -1: -2.9 is at 0.525 of the way.
+        assert_eq!((size[0], size[5], size[9]), (0.5, 0.25, 0.25));
+        assert!((ends[0] - (-5f64).exp()).abs() < 1e-9 && (ends[1] - (-1f64).exp()).abs() < 1e-9);
+        let (none, _, ends) = splat_histograms(&Gaussians::default());
+        assert_eq!((none, ends), ([0.0; 10], [0.0; 2]));
+    }
+
+    #[test]
+    fn time_left_is_in_proportion() {
+        assert_eq!(seconds_left(30.0, 10, 40), Some(90.0));
+        assert_eq!([seconds_left(1.0, 1, 9), seconds_left(9.0, 0, 9), seconds_left(9.0, 9, 9)], [None; 3]);
     }
 }

@@ -163,13 +163,17 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
         return if ctx.input(|i| i.events.iter().any(fix)) { vec![Action::FixAndAccept] } else { Vec::new() };
     }
     let (mut found, mut later) = (Vec::new(), Vec::new());
-    // After a key that opens a field: whether the text of that key itself is still to come.
+    // After a key that opens a field or begins a tool: whether the text of that key itself is still to come.
     let mut own_text: Option<bool> = None;
+    let mut early = Vec::new();
     ctx.input_mut(|i| {
         i.events.retain(|event| {
             if let Some(own) = &mut own_text {
                 if is_typing(event) && !(matches!(event, Event::Text(_)) && std::mem::take(own)) {
                     *own &= !matches!(event, Event::Key { pressed: true, .. });
+                    if let Event::Key { key, pressed: true, repeat: false, .. } = event {
+                        early.push(*key);
+                    }
                     later.push(event.clone());
                 }
                 return !is_typing(event);
@@ -181,9 +185,13 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
             if !(*repeat && decides(action)) {
                 found.push(action);
             }
-            own_text = opens_field(action).then_some(true);
+            own_text = (opens_field(action) || begins_tool(action, mode)).then_some(true);
             false
         });
+        // They go down when they are delivered: they do not only repeat then.
+        for key in &early {
+            i.keys_down.remove(key);
+        }
     });
     if !later.is_empty() {
         ctx.data_mut(|d| d.insert_temp(held_back(), later));
@@ -192,7 +200,7 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
     found
 }
 
-/// What is typed in one frame behind a key that opens a field waits here: it is the field's, in the next frame.
+/// What is typed in one frame behind a key that opens a field or begins a tool waits here: it is theirs, in the next frame.
 fn held_back() -> Id {
     Id::unique("typed before the field was there")
 }
@@ -230,6 +238,12 @@ pub(super) fn deliver(ctx: &Context, events: &mut Vec<Event>) {
 /// Whether it puts the cursor into a field.
 fn opens_field(action: Action) -> bool {
     matches!(action, Action::Recaption | Action::Relabel | Action::Note | Action::Filter)
+}
+
+/// Whether the keys behind it are those of a tool.
+fn begins_tool(action: Action, mode: Mode) -> bool {
+    let tools = [Action::EditBox, Action::Merge, Action::Split, Action::Add, Action::Measure];
+    mode == Mode::Deciding && tools.contains(&action)
 }
 
 /// Whether it decides about what is selected.
@@ -346,6 +360,26 @@ mod tests {
         assert_eq!(last, [key(Key::R), text("r"), text("b")]);
         deliver(&ctx, &mut last);
         assert_eq!(last.len(), 3, "nothing comes twice");
+    }
+
+    #[test]
+    fn digits_behind_a_key_that_begins_a_tool_reject_nothing() {
+        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
+        let ctx = Context::default();
+        let mut found = Vec::new();
+        let events = vec![key(Key::E), Event::Text("e".into()), key(Key::Num3), Event::Text("3".into())];
+        let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
+            found.extend(pressed(ui.ctx(), Mode::Deciding, false));
+        });
+        assert_eq!(found, [Action::EditBox]);
+        let mut events = Vec::new();
+        deliver(&ctx, &mut events);
+        let mut asked = 0;
+        let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
+            asked += crate::app::edit::pressed(ui.ctx()).len();
+            found.extend(pressed(ui.ctx(), Mode::Tool, false));
+        });
+        assert_eq!((found, asked), (vec![Action::EditBox], 1), "the digit is the tool's, and it is no repetition");
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn verb(decision: &Decision, n: usize) -> String {
         Decision::Reject { reason: Some(why) } => format!("Reject {n} ({})", why.name()),
         Decision::Unsure => format!("Leave {n} as unsure"),
         Decision::Relabel { text } => format!("Label {n} as {text}"),
+        Decision::Delete => format!("Delete {n}"),
         other => format!("Decide about {n} ({})", other.in_words()),
     }
 }

@@ -118,6 +118,53 @@ impl Window {
         self.xdotool(&["key", "--clearmodifiers", keys]).expect("xdotool sends a key");
     }
 
+    /// Types keys one after the other, as fast as they come: ["ctrl+k", "Return"].
+    pub(crate) fn keys(&self, keys: &[&str]) {
+        self.xdotool(&[&["key", "--clearmodifiers"], keys].concat()).expect("xdotool sends keys");
+    }
+
+    /// Types into the field that has the focus.
+    pub(crate) fn type_text(&self, text: &str) {
+        self.xdotool(&["type", "--delay", "20", text]).expect("xdotool types");
+    }
+
+    /// Clicks a pixel of the screen, whose upper left corner is the window's too; `held` is a modifier's key, or none.
+    pub(crate) fn click(&self, at: [i32; 2], held: Option<&str>) {
+        let [x, y] = at.map(|c| c.to_string());
+        let mut args = vec!["mousemove", &x, &y];
+        args.extend(held.iter().flat_map(|key| ["keydown", *key]));
+        args.extend(["click", "1"]);
+        args.extend(held.iter().flat_map(|key| ["keyup", *key]));
+        self.xdotool(&args).expect("xdotool clicks");
+    }
+
+    /// Presses the left button at a pixel of the screen and moves on to another, as a hand would; the button stays down.
+    pub(crate) fn drag(&self, from: [i32; 2], to: [i32; 2]) {
+        let half = [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2];
+        let [[ax, ay], [bx, by], [cx, cy]] = [from, half, to].map(|p| p.map(|c| c.to_string()));
+        let wait = ["sleep", "0.15"];
+        let steps: [&[&str]; 8] = [
+            &["mousemove", &ax, &ay],
+            &wait,
+            &["mousedown", "1"],
+            &wait,
+            &["mousemove", &bx, &by],
+            &wait,
+            &["mousemove", &cx, &cy],
+            &wait,
+        ];
+        self.xdotool(&steps.concat()).expect("xdotool drags");
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.xdotool(&["mouseup", "1"]).expect("xdotool lets the button go");
+    }
+
+    /// Takes the keys from another window on the screen, and comes before it: a hidden window is not drawn and does nothing.
+    pub(crate) fn focus(&self) {
+        self.xdotool(&["windowraise", &self.id, "windowfocus", &self.id]).expect("the window takes the focus");
+    }
+
     /// Opens the caption's field, replaces what is in it, and confirms.
     pub(crate) fn recaption(&self, text: &str) {
         self.key("c");

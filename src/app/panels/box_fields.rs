@@ -15,11 +15,10 @@ pub(super) fn buttons(ui: &mut Ui, model: &Model, edit: &BoxEdit, out: &mut Vec<
                 out.push(Command::Edit(command));
             }
         };
-        let fit = if edit.near.as_ref().is_some_and(|n| n.is_whole) { "Fit to points" } else { "Fit to points..." };
         button(
             ui,
-            fit,
-            "The tightest upright box around the points of its masks, or of the splats in it; sides that no photo sees stay",
+            "Fit to points",
+            "The upright box of the thing that this box is roughly around, by its masks and the depth of its photos (or the splats in it); again, where it was far off",
             true,
             EditCommand::Fit,
         );

@@ -166,7 +166,9 @@ impl BoxPanel {
         if self.grip.is_some() || (down && !pressed) {
             return;
         }
-        let hover = response.hover_pos().map(local);
+        // In a slow frame the pointer has gone on since it was pressed.
+        let from = ui.input(|i| i.pointer.press_origin()).filter(|_| pressed);
+        let hover = response.hover_pos().map(|p| local(from.unwrap_or(p)));
         let turns = view.side == Side::Top || edit.free || !edit::is_upright(&edit.now);
         let part = hover.and_then(|p| ortho::under(view, &edit.now, p, turns));
         match part {

@@ -107,6 +107,8 @@ impl Handles {
     ) {
         let (pressed, down, at) =
             ui.input(|i| (i.pointer.primary_pressed(), i.pointer.primary_down(), i.pointer.latest_pos()));
+        // In a slow frame the pointer has gone on since.
+        let from = ui.input(|i| i.pointer.press_origin()).filter(|_| pressed);
         self.grip = self.grip.filter(|g| g.1 == edit.cancels);
         let splits = matches!(edit.what, What::Split { .. });
         if let Some((grip, _)) = self.grip {
@@ -124,7 +126,7 @@ impl Handles {
             ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
             return;
         }
-        let hover = response.hover_pos().filter(|_| !down || pressed).map(|p| scene.pixel(p));
+        let hover = response.hover_pos().filter(|_| !down || pressed).map(|p| scene.pixel(from.unwrap_or(p)));
         let lit = hover.and_then(|p| gizmo::under(shapes, p));
         if lit != self.lit && !down {
             ui.ctx().request_repaint();

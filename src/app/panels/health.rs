@@ -3,8 +3,8 @@
 use crate::app::command::Command;
 use crate::app::health::{self, Row};
 use crate::app::model::Model;
-use crate::scene::Sparse;
-use eframe::egui::{Align, Label, Layout, RichText, ScrollArea, Sense, Ui};
+use crate::scene::{Gaussians, Sparse};
+use eframe::egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 use egui_extras::{Column, TableBuilder};
 use std::sync::Arc;
 
@@ -14,6 +14,11 @@ pub(in crate::app) struct HealthPanel {
     /// The cameras and the number of photos that the rows are of.
     of: Option<(Arc<Sparse>, usize)>,
     rows: Vec<Row>,
+    /// The splats that the histograms are of.
+    cloud: Option<Arc<Gaussians>>,
+    opacity: [f32; 10],
+    size: [f32; 10],
+    ends: [f64; 2],
 }
 
 impl HealthPanel {
@@ -29,9 +34,24 @@ impl HealthPanel {
             self.of = Some((Arc::clone(&model.sparse), photos));
         }
         facts(ui, model, &self.rows);
+        self.splats(ui, model);
         troubles(ui, model);
         ui.separator();
         self.table(ui, model, out);
+    }
+
+    /// Histograms of the splats, once they change no more.
+    fn splats(&mut self, ui: &mut Ui, model: &Model) {
+        let Some(cloud) = model.cloud.as_ref().filter(|c| !model.at_work && !c.is_empty()) else { return };
+        if self.cloud.as_ref().is_none_or(|c| !Arc::ptr_eq(c, cloud)) {
+            (self.opacity, self.size, self.ends) = health::splat_histograms(cloud);
+            self.cloud = Some(Arc::clone(cloud));
+        }
+        let [low, high] = self.ends.map(|x| health::small_length(x, &model.units));
+        ui.columns(2, |columns| {
+            bars(&mut columns[0], "Opacity of the splats, 0 to 1", &self.opacity);
+            bars(&mut columns[1], &format!("Size, {low} to {high}"), &self.size);
+        });
     }
 
     fn table(&self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
@@ -104,6 +124,27 @@ fn facts(ui: &mut Ui, model: &Model, rows: &[Row]) {
         rows.len()
     ));
     ui.label(format!("Units: {}", health::scale_words(&model.units, model.meta.as_ref())));
+    for (name, value) in health::world(model.meta.as_ref(), &model.sparse, model.training.as_deref()) {
+        ui.label(format!("{name}: {value}"));
+    }
+}
+
+/// A small histogram of shares.
+fn bars(ui: &mut Ui, title: &str, shares: &[f32; 10]) {
+    ui.small(title);
+    let (area, response) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::hover());
+    let most = shares.iter().copied().fold(1e-6, f32::max);
+    let width = area.width() / shares.len() as f32;
+    for (k, share) in shares.iter().enumerate() {
+        let left = area.min.x + width * k as f32;
+        let bar = Rect::from_min_max(
+            pos2(left + 0.5, area.max.y - (area.height() * share / most).max(1.0)),
+            pos2(left + width - 0.5, area.max.y),
+        );
+        ui.painter().rect_filled(bar, 0.0, ui.visuals().selection.bg_fill);
+    }
+    let percent: Vec<String> = shares.iter().map(|s| format!("{:.0}", 100.0 * s)).collect();
+    response.on_hover_text(format!("{title}: {} % of all", percent.join(", ")));
 }
 
 /// Warnings of the run, and photos that never came in.

@@ -2,12 +2,13 @@
 
 use super::{RunState, words};
 use crate::app::command::Command;
+use crate::app::health;
 use crate::app::load::StageProgress;
 use crate::app::log::error_color;
 use crate::app::model::Model;
 use crate::pipeline::Stage;
 use crate::scene::folder::SceneMeta;
-use eframe::egui::{Color32, Grid, Label, ProgressBar, RichText, ScrollArea, Ui};
+use eframe::egui::{Color32, Grid, Id, Label, ProgressBar, RichText, ScrollArea, Ui};
 
 pub(super) fn ui(ui: &mut Ui, model: &Model, run: Option<&RunState<'_>>, out: &mut Vec<Command>) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match (run, &model.meta) {
@@ -48,7 +49,7 @@ fn running(ui: &mut Ui, model: &Model, run: &RunState<'_>, out: &mut Vec<Command
     Grid::new("stages").num_columns(2).spacing([10.0, 2.0]).show(ui, |ui| {
         for (stage, progress) in Stage::ALL.iter().zip(&run.progress.stages) {
             ui.label(stage.name());
-            stage_bar(ui, progress);
+            stage_bar(ui, *stage, progress);
             ui.end_row();
         }
     });
@@ -65,14 +66,27 @@ fn running(ui: &mut Ui, model: &Model, run: &RunState<'_>, out: &mut Vec<Command
     }
 }
 
-fn stage_bar(ui: &mut Ui, progress: &StageProgress) {
+fn stage_bar(ui: &mut Ui, stage: Stage, progress: &StageProgress) {
+    let id = Id::unique(("began", stage.name()));
+    if !matches!(progress, StageProgress::Running(..)) {
+        ui.data_mut(|d| d.remove::<(f64, usize)>(id));
+    }
     match progress {
         StageProgress::Waiting => {
             ui.weak("-");
         }
         StageProgress::Running(done, total) => {
             let share = if *total > 0 { *done as f32 / *total as f32 } else { 0.0 };
-            let text = if *total > 0 { format!("{done} of {total}") } else { "...".into() };
+            let now = ui.input(|i| i.time);
+            let from = (now, *done);
+            // What was done before the window looked says nothing about the pace.
+            let (began, before) = ui.data_mut(|d| *d.get_temp_mut_or_insert_with(id, || from));
+            let left = health::seconds_left(now - began, done.saturating_sub(before), total.saturating_sub(before));
+            let left = left.map_or(String::new(), |s| match s {
+                ..60.0 => format!(", about {s:.0} s left"),
+                _ => format!(", about {:.0} min left", s / 60.0),
+            });
+            let text = if *total > 0 { format!("{done} of {total}{left}") } else { "...".into() };
             ui.add(ProgressBar::new(share).desired_height(15.0).corner_radius(3.0).text(RichText::new(text).small()));
         }
         StageProgress::Done(seconds, reused) => {

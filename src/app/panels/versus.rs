@@ -54,7 +54,9 @@ impl VersusPanel {
             });
             let ready = self.against.asks_for().is_none() || !self.path.trim().is_empty();
             if ui.add_enabled(ready, eframe::egui::Button::new("Compare")).clicked() {
-                let path = PathBuf::from(self.path.trim());
+                // What was typed for another kind of comparison is not about this one.
+                let asked = self.against.asks_for().map(|_| self.path.trim());
+                let path = PathBuf::from(asked.unwrap_or_default());
                 out.push(Command::Versus(VersusWish::Start { against: self.against, path }));
             }
             if model.versus.is_some() && ui.button("Stop comparing").clicked() {

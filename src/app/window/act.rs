@@ -188,11 +188,20 @@ impl Window {
             return false;
         };
         self.fits_old |= decisions.iter().any(|d| is_about_shape(&d.1));
+        let gone: BTreeSet<u32> = decisions.iter().filter(|d| d.1 == Decision::Delete).map(|d| d.0).collect();
+        // As the user saw it: what comes behind the selected one.
+        let behind = self.model.order.iter().copied().skip_while(|id| self.model.view.instance != Some(*id));
+        let next = behind.filter(|id| !gone.contains(id)).next().filter(|_| !gone.is_empty());
         if let Err(e) = review.decide_all(decisions) {
             self.tell(Level::Error, e.to_string());
             return false;
         }
         self.reviewed();
+        if !gone.is_empty() && self.model.view.instance.is_none() {
+            self.model.select(next.or(self.model.order.last().copied()));
+            let what = if gone.len() == 1 { "1 instance was".into() } else { format!("{} instances were", gone.len()) };
+            self.tell(Level::Info, format!("{what} deleted; undo brings them back"));
+        }
         true
     }
 

@@ -97,21 +97,13 @@ impl Window {
         }
     }
 
-    /// Deletes the selected instances.
+    /// Deletes the selected instance; of several, first shows how many.
     pub(super) fn delete(&mut self) {
-        let Some(item) = self.editable() else { return };
-        let ids: Vec<u32> = self.model.marked.iter().copied().collect();
-        let at = self.model.order.iter().position(|id| *id == item.instance.id).unwrap_or(0);
-        self.model.edit = None;
-        self.decide_all(ids.iter().map(|id| (*id, Decision::Delete)).collect());
-        if self.model.items().contains_key(&item.instance.id) {
+        if self.editable().is_none() {
             return;
         }
-        let order = &self.model.order;
-        let next = order.get(at).or(order.last()).copied();
-        self.model.select(next);
-        let what = if ids.len() == 1 { "1 instance was".to_owned() } else { format!("{} instances were", ids.len()) };
-        self.tell(Level::Info, format!("{what} deleted; undo brings them back"));
+        self.model.edit = None;
+        self.decide_selected(Decision::Delete);
     }
 
     /// Keeps what is being typed or dragged, and accepts: `typed` is what text fields decided in the same frame.
@@ -306,6 +298,7 @@ impl Window {
         let Some(edit) = &mut self.model.edit else { return };
         let Some(near) = edit.near.clone().filter(|n| n.is_whole) else {
             edit.fit_later = true;
+            self.tell(Level::Info, "the box is fitted as soon as its photos have been looked at".into());
             return;
         };
         let fit = near::fitted(&near, &edit.now, floor);

@@ -96,6 +96,9 @@ impl Window {
             let first =
                 self.model.order.iter().copied().find(|id| self.model.items()[id].verdict == Verdict::Unreviewed);
             self.model.select(first);
+        } else if self.model.view.instance.is_some_and(|id| !self.model.marked.contains(&id)) {
+            // A view that was saved knows the selected one only.
+            self.model.select(self.model.view.instance);
         }
         if let Some(id) = self.screenshot.select.take() {
             self.model.select(Some(id));

@@ -83,6 +83,8 @@ impl Window {
         self.begin_review(&root, instances);
         self.model.view = view;
         self.model.forget_gone();
+        // The other log may not have what was selected.
+        self.model.mark(self.model.marked.clone());
         let text = match (&self.model.review, second) {
             (Some(review), true) => format!("second opinion: decisions go to {}", review.path().display()),
             _ => "back to the first review".to_owned(),

@@ -114,6 +114,22 @@ fn what_is_deleted_is_gone_and_comes_back() {
 }
 
 #[test]
+fn deleting_many_shows_how_many_first() {
+    let mut desk = Desk::new(LARGE);
+    desk.press(Modifiers::NONE, Key::J);
+    let kept = desk.window().model.order[3];
+    let three: std::collections::BTreeSet<u32> = desk.window().model.order[..3].iter().copied().collect();
+    desk.harness.state_mut().as_mut().unwrap().model.mark(three);
+    desk.press(Modifiers::NONE, Key::Delete);
+    assert_eq!(desk.items(), 4, "only shown yet");
+    desk.harness.get_by_label_contains("Delete 3: 3 unreviewed");
+    desk.press(Modifiers::NONE, Key::Enter);
+    assert_eq!((desk.items(), desk.decided(), desk.selected()), (1, 1, Some(kept)));
+    desk.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(desk.items(), 4);
+}
+
+#[test]
 fn a_new_instance_is_drawn_named_and_accepted() {
     let mut desk = Desk::new(LARGE);
     desk.press(Modifiers::NONE, Key::I);
@@ -132,4 +148,32 @@ fn a_new_instance_is_drawn_named_and_accepted() {
     let item = &desk.window().model.items()[&id];
     assert_eq!((item.instance.label.as_str(), item.verdict), ("stool", Verdict::Accepted));
     assert_eq!(desk.decided(), 2, "label and verdict are one step");
+}
+
+#[test]
+fn what_was_selected_is_selected_after_a_restart() {
+    let mut desk = Desk::new(LARGE);
+    desk.press(Modifiers::NONE, Key::J);
+    let id = desk.selected().unwrap();
+    desk.harness.state_mut().as_mut().unwrap().save_view();
+    let Desk { harness, home } = desk;
+    drop(harness);
+    let root = home.path().join("room_a");
+    let mut desk = Desk::on(home, Open::Scene(root), ThemePreference::Dark, LARGE);
+    assert_eq!((desk.selected(), desk.window().model.marked.clone()), (Some(id), [id].into()));
+    desk.press(Modifiers::NONE, Key::Delete);
+    assert!(!desk.window().model.items().contains_key(&id));
+}
+
+#[test]
+fn a_second_opinion_knows_nothing_of_what_was_added() {
+    let mut desk = Desk::new(LARGE);
+    desk.press(Modifiers::COMMAND, Key::K);
+    desk.press(Modifiers::NONE, Key::Enter);
+    let new = *desk.window().model.items().keys().last().unwrap();
+    desk.harness.state_mut().as_mut().unwrap().model.select(Some(new));
+    desk.harness.state_mut().as_mut().unwrap().second_opinion(true);
+    desk.harness.run_steps(2);
+    assert_eq!(desk.items(), 4);
+    assert!(desk.selected().is_some_and(|id| id != new), "another one is selected");
 }

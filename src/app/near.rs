@@ -20,17 +20,19 @@ const FAINT: f32 = 0.25;
 const SHOTS: usize = 24;
 const LONGEST: u32 = 800;
 /// Scenes are in metres, or about.
-pub(super) const METRE: f64 = 1.0;
+const METRE: f64 = 1.0;
 
 /// Points near a box.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Near {
     /// Middles of splats, world.
     pub points: Vec<Point3<f32>>,
     /// Their colours.
     pub colors: Vec<[u8; 3]>,
     /// What its photos see, where they have depth.
-    pub refit: Option<Refit>,
+    pub refit: Option<Arc<Refit>>,
+    /// Nothing more is to come: splats are there long before the rest.
+    pub is_whole: bool,
     /// Where the splats were taken from.
     pub region: Option<OrientedBox>,
 }
@@ -54,11 +56,16 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Gathers; takes up to seconds where photos are large.
-    pub(super) fn run(self) -> Near {
+    /// Gathers the splats.
+    pub(super) fn splats(&self) -> Near {
         let (points, colors) = self.cloud.as_deref().map(|c| splats(c, &self.region)).unwrap_or_default();
+        Near { points, colors, region: Some(self.region), ..Near::default() }
+    }
+
+    /// Gathers the rest; takes seconds.
+    pub(super) fn whole(&self, near: Near) -> Near {
         let ids: Vec<u32> = self.items.iter().map(|i| i.instance.id).collect();
-        Near { points, colors, refit: Refit::of(&self.shots(), &ids, METRE), region: Some(self.region) }
+        Near { refit: Refit::of(&self.shots(), &ids, METRE).map(Arc::new), is_whole: true, ..near }
     }
 
     fn shots(&self) -> Vec<Shot> {

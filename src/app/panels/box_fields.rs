@@ -18,7 +18,7 @@ pub(super) fn buttons(ui: &mut Ui, model: &Model, edit: &BoxEdit, out: &mut Vec<
         button(
             ui,
             "Fit to points",
-            "The tightest upright box around the points of its masks, or of the splats in it; sides that no photo sees stay",
+            "The upright box of the thing that this box is roughly around, by its masks and the depth of its photos (or the splats in it); again, where it was far off",
             true,
             EditCommand::Fit,
         );

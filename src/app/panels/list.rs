@@ -73,6 +73,10 @@ impl ListPanel {
             ui.weak("No instance matches the filter.");
             return;
         }
+        self.table(ui, model, out);
+    }
+
+    fn table(&mut self, ui: &mut Ui, model: &Model, out: &mut Vec<Command>) {
         let selected = model.view.instance;
         let row_of = |id: Option<u32>| model.order.iter().position(|i| Some(*i) == id);
         let scroll = if selected == self.last { None } else { row_of(selected) };

@@ -296,8 +296,9 @@ impl Window {
     fn fit(&mut self, ctx: &Context) {
         let floor = self.model.floor();
         let Some(edit) = &mut self.model.edit else { return };
-        let Some(near) = edit.near.clone() else {
+        let Some(near) = edit.near.clone().filter(|n| n.is_whole) else {
             edit.fit_later = true;
+            self.tell(Level::Info, "the box is fitted as soon as its photos have been looked at".into());
             return;
         };
         let fit = near::fitted(&near, &edit.now, floor);
@@ -333,9 +334,14 @@ impl Window {
         };
         let (answer, ctx, id) = (self.answers.0.clone(), ctx.clone(), edit.id);
         std::thread::spawn(move || {
-            let near = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gather.run()));
-            let _ = answer.send(Answer::Near(id, Arc::new(near.unwrap_or_default())));
-            ctx.request_repaint();
+            let tell = |near: &Near| {
+                let _ = answer.send(Answer::Near(id, Arc::new(near.clone())));
+                ctx.request_repaint();
+            };
+            let near = gather.splats();
+            tell(&near);
+            let whole = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| gather.whole(near.clone())));
+            tell(&whole.unwrap_or(Near { is_whole: true, ..near }));
         });
     }
 
@@ -347,8 +353,9 @@ impl Window {
 
     pub(super) fn gathered(&mut self, ctx: &Context, id: u32, near: Arc<Near>) {
         let Some(edit) = self.model.edit.as_mut().filter(|e| e.id == id) else { return };
+        let is_whole = near.is_whole;
         edit.near = Some(near);
-        if std::mem::take(&mut edit.fit_later) {
+        if is_whole && std::mem::take(&mut edit.fit_later) {
             self.fit(ctx);
         }
     }

@@ -228,8 +228,20 @@ fn edit_by_keys_and_mouse(desk: &mut Desk, found: &OrientedBox) {
     desk.window.key("ctrl+z");
     assert_same_box(&desk.step()[&4].instance.obb, found, 1e-9);
     desk.window.keys(&["shift+Up"]);
-    assert_same_box(&desk.step()[&4].instance.obb, &moved(*found, [0.0, 0.1, 0.0]), 1e-9);
+    let before = desk.step();
+    assert_same_box(&before[&4].instance.obb, &moved(*found, [0.0, 0.1, 0.0]), 1e-9);
+    // Its size, for another one that stays where it is.
+    desk.window.keys(&["ctrl+c", "Escape"]);
+    let other = before[&2].instance.obb;
+    desk.click(&other, None);
+    desk.selects(2);
+    desk.window.keys(&["e", "ctrl+v"]);
+    assert_same_box(&desk.step()[&2].instance.obb, &OrientedBox { size: found.size, ..other }, 1e-9);
+    desk.window.key("ctrl+z");
+    assert_eq!(desk.step(), before);
     desk.window.key("Escape");
+    desk.click(&before[&4].instance.obb, None);
+    desk.selects(4);
 }
 
 /// 4 becomes an accepted bookshelf with a note, 5 a duplicate, 1 unsure, 2 accepted.

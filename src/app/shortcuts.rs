@@ -194,7 +194,11 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
         }
     });
     if !later.is_empty() {
-        ctx.data_mut(|d| d.insert_temp(held_back(), later));
+        ctx.data_mut(|d| {
+            // What still waits was typed after it.
+            later.extend(d.remove_temp::<Vec<Event>>(held_back()).unwrap_or_default());
+            d.insert_temp(held_back(), later);
+        });
         ctx.request_repaint();
     }
     found
@@ -380,6 +384,20 @@ mod tests {
             found.extend(pressed(ui.ctx(), Mode::Tool, false));
         });
         assert_eq!((found, asked), (vec![Action::EditBox], 1), "the digit is the tool's, and it is no repetition");
+    }
+
+    #[test]
+    fn keys_that_wait_come_in_order_and_none_is_lost() {
+        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
+        let (ctx, mut found) = (Context::default(), Vec::new());
+        let mut events = [Key::E, Key::I, Key::Enter, Key::J].map(key).to_vec();
+        for _ in 0..5 {
+            deliver(&ctx, &mut events);
+            let _ = ctx.run_ui(RawInput { events: std::mem::take(&mut events), ..Default::default() }, |ui| {
+                found.extend(pressed(ui.ctx(), Mode::Deciding, false));
+            });
+        }
+        assert_eq!(found, [Action::EditBox, Action::Add, Action::Confirm, Action::Next]);
     }
 
     #[test]

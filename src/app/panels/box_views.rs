@@ -26,8 +26,8 @@ type Key = (View, OrientedBox, [usize; 2], usize);
 /// What it keeps between frames.
 #[derive(Default)]
 pub(in crate::app) struct BoxPanel {
-    /// Whose box, and the axes and middle of the views.
-    laid_out: Option<(u32, OrientedBox)>,
+    /// Whose box, whether it is a new one, and the axes and middle of the views.
+    laid_out: Option<((u32, bool), OrientedBox)>,
     /// Magnification over the box filling about half of a view.
     zoom: f64,
     grip: Option<(Grip, u32)>,
@@ -77,8 +77,10 @@ impl BoxPanel {
             What::Add(_) => whole(model),
             _ => edit.now,
         };
+        // A box that was drawn in all of the scene is much smaller than that.
+        let about = (edit.id, matches!(edit.what, What::Add(_)));
         match &mut self.laid_out {
-            Some((id, old)) if *id == edit.id => {
+            Some((old_about, old)) if *old_about == about => {
                 if self.grip.is_none() && !edit.live && !matches!(edit.what, What::Add(_)) {
                     let away = (frame.center - old.center).norm() > 0.6 * old.size.max();
                     let center = if away { frame.center } else { old.center };
@@ -86,7 +88,7 @@ impl BoxPanel {
                 }
             }
             _ => {
-                self.laid_out = Some((edit.id, frame));
+                self.laid_out = Some((about, frame));
                 self.zoom = 1.0;
             }
         }
@@ -280,5 +282,20 @@ fn draw_footprint(ui: &Ui, rect: Rect, view: &View, model: &Model, adding: &Addi
             out.push(Command::Edit(EditCommand::Draw(Adding::Footprint(on_floor), Some(b(&on_floor)))));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_that_was_drawn_fills_the_views_when_it_is_edited() {
+        let (mut panel, model) = (BoxPanel::default(), Model::default());
+        let small = OrientedBox::upright(Point3::origin(), nalgebra::Vector3::repeat(0.01), 0.0);
+        panel.lay_out(&model, &BoxEdit::new(7, What::Add(Adding::Start), small));
+        assert_ne!(panel.laid_out.map(|l| l.1), Some(small));
+        panel.lay_out(&model, &BoxEdit::new(7, What::Adjust, small));
+        assert_eq!(panel.laid_out.map(|l| l.1), Some(small));
     }
 }

@@ -165,6 +165,9 @@ impl Window {
             }
             EditCommand::Copy if edit.is_adjusting() => {
                 self.model.copied_box = Some(now);
+                // Ctrl+V says nothing while the clipboard of the system is empty.
+                let [x, y, z] = now.size.into();
+                ctx.copy_text(format!("{x:.3} x {y:.3} x {z:.3} {}", self.model.unit()));
                 self.tell(Level::Info, "the size and direction of this box are remembered".into());
             }
             EditCommand::Paste => {

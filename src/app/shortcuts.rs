@@ -216,7 +216,7 @@ fn field_before() -> Id {
 
 /// Whether it comes from the keyboard.
 fn is_typing(event: &Event) -> bool {
-    matches!(event, Event::Key { .. } | Event::Text(_))
+    matches!(event, Event::Key { .. } | Event::Text(_) | Event::Copy | Event::Cut | Event::Paste(_))
 }
 
 /// Before a frame: puts what was held back before its `events`. What is typed behind Enter waits for another frame, when

@@ -16,6 +16,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 /// Where the 3D view is in the window as it opens at first, pixels: left, top, right, bottom.
 const VIEW: [f64; 4] = [317.0, 100.0, 979.0, 704.0];
@@ -64,6 +66,21 @@ impl Desk {
     /// Clicks the middle of a box in 3D.
     fn click(&self, b: &OrientedBox, held: Option<&str>) {
         self.window.click(self.on_screen(b.center).0, held);
+    }
+
+    /// Clicks the middle of a box in 3D until it is the selected one: a click right behind the key that ends an edit may
+    /// still be the edit's.
+    fn choose(&self, b: &OrientedBox, id: u32) {
+        for _ in 0..10 {
+            self.click(b, None);
+            for _ in 0..30 {
+                if self.view().is_some_and(|v| v["instance"] == id) {
+                    return;
+                }
+                sleep(Duration::from_millis(100));
+            }
+        }
+        self.selects(id);
     }
 
     /// The reviewed state after the one next line.
@@ -233,15 +250,13 @@ fn edit_by_keys_and_mouse(desk: &mut Desk, found: &OrientedBox) {
     // Its size, for another one that stays where it is.
     desk.window.keys(&["ctrl+c", "Escape"]);
     let other = before[&2].instance.obb;
-    desk.click(&other, None);
-    desk.selects(2);
+    desk.choose(&other, 2);
     desk.window.keys(&["e", "ctrl+v"]);
     assert_same_box(&desk.step()[&2].instance.obb, &OrientedBox { size: found.size, ..other }, 1e-9);
     desk.window.key("ctrl+z");
     assert_eq!(desk.step(), before);
     desk.window.key("Escape");
-    desk.click(&before[&4].instance.obb, None);
-    desk.selects(4);
+    desk.choose(&before[&4].instance.obb, 4);
 }
 
 /// 4 becomes an accepted bookshelf with a note, 5 a duplicate, 1 unsure, 2 accepted.

@@ -85,6 +85,8 @@ impl Window {
 
     /// Starts the program on a path, in the folder that holds it, and waits for its window.
     pub(crate) fn show(display: &str, path: &Path, config: &Path) -> Self {
+        // The server starts anew when the last program has gone, and refuses whoever comes meanwhile.
+        sleep(Duration::from_secs(2));
         let process = Command::new(HOLOSCOPE)
             .arg(path)
             .current_dir(path.parent().unwrap())

@@ -7,7 +7,7 @@
 mod common;
 
 use common::HOLOSCOPE;
-use common::window::{Watch, Window, can_drive_a_window, make_scene, start_xvfb, wait_for, with};
+use common::window::{Watch, Window, can_drive_a_window, make_scene, patiently, start_xvfb, wait_for, with};
 use holoscope::review::{Reason, Review, Reviewed, Verdict};
 use holoscope::scene::folder::SceneFolder;
 use holoscope::scene::{DepthMap, Instances, OrientedBox, Rle};
@@ -124,6 +124,10 @@ fn verdicts(items: &BTreeMap<u32, Reviewed>) -> Vec<(u32, Verdict)> {
 
 #[test]
 fn a_review_by_keys_and_mouse_is_what_the_export_holds() {
+    patiently(a_review_by_keys_and_mouse_is_what_the_export_holds_once);
+}
+
+fn a_review_by_keys_and_mouse_is_what_the_export_holds_once() {
     if !can_drive_a_window() {
         return;
     }
@@ -368,6 +372,10 @@ fn exports_hold(folder: &SceneFolder, dir: &Path, items: &BTreeMap<u32, Reviewed
 
 #[test]
 fn a_second_window_looks_and_a_new_run_keeps_the_decisions() {
+    patiently(a_second_window_looks_and_a_new_run_keeps_the_decisions_once);
+}
+
+fn a_second_window_looks_and_a_new_run_keeps_the_decisions_once() {
     if !can_drive_a_window() {
         return;
     }

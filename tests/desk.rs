@@ -7,7 +7,7 @@
 mod common;
 
 use common::HOLOSCOPE;
-use common::window::{Watch, Window, can_drive_a_window, make_scene, patiently, start_xvfb, wait_for, with};
+use common::window::{Watch, Window, can_drive_a_window, make_scene, start_xvfb, wait_for, with};
 use holoscope::review::{Reason, Review, Reviewed, Verdict};
 use holoscope::scene::folder::SceneFolder;
 use holoscope::scene::{DepthMap, Instances, OrientedBox, Rle};
@@ -16,8 +16,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
-use std::time::Duration;
 
 /// Where the 3D view is in the window as it opens at first, pixels: left, top, right, bottom.
 const VIEW: [f64; 4] = [317.0, 100.0, 979.0, 704.0];
@@ -68,21 +66,6 @@ impl Desk {
         self.window.click(self.on_screen(b.center).0, held);
     }
 
-    /// Clicks the middle of a box in 3D until it is the selected one: a click right behind the key that ends an edit may
-    /// still be the edit's.
-    fn choose(&self, b: &OrientedBox, id: u32) {
-        for _ in 0..10 {
-            self.click(b, None);
-            for _ in 0..30 {
-                if self.view().is_some_and(|v| v["instance"] == id) {
-                    return;
-                }
-                sleep(Duration::from_millis(100));
-            }
-        }
-        self.selects(id);
-    }
-
     /// The reviewed state after the one next line.
     fn step(&mut self) -> BTreeMap<u32, Reviewed> {
         self.lines += 1;
@@ -103,7 +86,6 @@ impl Desk {
         window.kill();
         assert_eq!((watch.lines(), watch.items()), (lines, before));
         let window = Window::open(display, &watch.scene, &config);
-        window.let_go();
         Self { window, watch, config, lines }
     }
 }
@@ -124,10 +106,6 @@ fn verdicts(items: &BTreeMap<u32, Reviewed>) -> Vec<(u32, Verdict)> {
 
 #[test]
 fn a_review_by_keys_and_mouse_is_what_the_export_holds() {
-    patiently(a_review_by_keys_and_mouse_is_what_the_export_holds_once);
-}
-
-fn a_review_by_keys_and_mouse_is_what_the_export_holds_once() {
     if !can_drive_a_window() {
         return;
     }
@@ -254,13 +232,15 @@ fn edit_by_keys_and_mouse(desk: &mut Desk, found: &OrientedBox) {
     // Its size, for another one that stays where it is.
     desk.window.keys(&["ctrl+c", "Escape"]);
     let other = before[&2].instance.obb;
-    desk.choose(&other, 2);
+    desk.click(&other, None);
+    desk.selects(2);
     desk.window.keys(&["e", "ctrl+v"]);
     assert_same_box(&desk.step()[&2].instance.obb, &OrientedBox { size: found.size, ..other }, 1e-9);
     desk.window.key("ctrl+z");
     assert_eq!(desk.step(), before);
     desk.window.key("Escape");
-    desk.choose(&before[&4].instance.obb, 4);
+    desk.click(&before[&4].instance.obb, None);
+    desk.selects(4);
 }
 
 /// 4 becomes an accepted bookshelf with a note, 5 a duplicate, 1 unsure, 2 accepted.
@@ -372,10 +352,6 @@ fn exports_hold(folder: &SceneFolder, dir: &Path, items: &BTreeMap<u32, Reviewed
 
 #[test]
 fn a_second_window_looks_and_a_new_run_keeps_the_decisions() {
-    patiently(a_second_window_looks_and_a_new_run_keeps_the_decisions_once);
-}
-
-fn a_second_window_looks_and_a_new_run_keeps_the_decisions_once() {
     if !can_drive_a_window() {
         return;
     }

@@ -1,6 +1,6 @@
 //! The one table of keys: it drives the keyboard, the tooltips and the help.
 
-use super::keymap::{self, Keymap};
+use super::keymap;
 use crate::review::Reason;
 use eframe::egui::{Context, Event, Id, Key, Modifiers};
 use serde::Serialize;
@@ -162,51 +162,88 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
             |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.command);
         return if ctx.input(|i| i.events.iter().any(fix)) { vec![Action::FixAndAccept] } else { Vec::new() };
     }
-    let (mut found, mut later) = (Vec::new(), Vec::new());
-    // After a key that opens a field or begins a tool: whether the text of that key itself is still to come.
-    let mut own_text: Option<bool> = None;
-    let mut early = Vec::new();
+    let mut found = Vec::new();
     ctx.input_mut(|i| {
         i.events.retain(|event| {
-            if let Some(own) = &mut own_text {
-                if is_typing(event) && !(matches!(event, Event::Text(_)) && std::mem::take(own)) {
-                    *own &= !matches!(event, Event::Key { pressed: true, .. });
-                    if let Event::Key { key, pressed: true, repeat: false, .. } = event {
-                        early.push(*key);
-                    }
-                    later.push(event.clone());
-                }
-                return !is_typing(event);
-            }
             let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
-            let action = keymap::with(|keys| action_of(keys, *key, *modifiers, mode));
-            let Some(action) = action.filter(|a| !dialog || *a == Action::Help) else { return true };
+            let Some(action) = action_of(*key, *modifiers, mode).filter(|a| !dialog || *a == Action::Help) else {
+                return true;
+            };
             // A key that is held down must not decide about one instance after the other.
             if !(*repeat && decides(action)) {
                 found.push(action);
             }
-            own_text = (opens_field(action) || begins_tool(action, mode)).then_some(true);
             false
         });
-        // They go down when they are delivered: they do not only repeat then.
-        for key in &early {
-            i.keys_down.remove(key);
-        }
     });
-    if !later.is_empty() {
-        ctx.data_mut(|d| {
-            // What still waits was typed after it.
-            later.extend(d.remove_temp::<Vec<Event>>(held_back()).unwrap_or_default());
-            d.insert_temp(held_back(), later);
-        });
-        ctx.request_repaint();
-    }
     found
 }
 
-/// What is typed in one frame behind a key that opens a field or begins a tool waits here: it is theirs, in the next frame.
-fn held_back() -> Id {
-    Id::unique("typed before the field was there")
+/// Before a frame: leaves it the `events` up to the first that changes what those behind it mean. They wait, in their
+/// order, for the next: on a slow machine a frame takes as long as several keys and clicks.
+pub(super) fn deliver(ctx: &Context, mode: Mode, events: &mut Vec<Event>) {
+    let typing = ctx.memory(|m| m.focused().is_some());
+    let waiting = Id::unique("events that wait for the next frame");
+    ctx.data_mut(|d| {
+        d.insert_temp(field_before(), typing);
+        if let Some(mut held) = d.remove_temp::<Vec<Event>>(waiting) {
+            held.append(events);
+            *events = held;
+        }
+    });
+    let later = events.split_off(of_one_frame(events, typing, mode));
+    if !later.is_empty() {
+        ctx.data_mut(|d| d.insert_temp(waiting, later));
+        ctx.request_repaint();
+    }
+}
+
+/// How many of the first events mean in one frame what they meant one by one; `typing` into a field no key is a shortcut.
+fn of_one_frame(events: &[Event], typing: bool, mode: Mode) -> usize {
+    let mut before = None;
+    for (k, event) in events.iter().enumerate() {
+        let kind = match event {
+            Event::PointerButton { .. } => Kind::Mouse,
+            Event::Key { key: Key::Enter | Key::Escape | Key::Tab, pressed: true, .. } => Kind::Turn,
+            Event::Key { key: Key::ArrowUp | Key::ArrowDown, pressed: true, .. } => Kind::Choice,
+            Event::Key { pressed: true, .. } | Event::Text(_) | Event::Cut | Event::Copy | Event::Paste(_) => {
+                Kind::Word
+            }
+            _ => continue,
+        };
+        if before.is_some_and(|b| b != kind || kind == Kind::Turn) {
+            return k;
+        }
+        before = Some(kind);
+        if let Event::Key { key, modifiers, .. } = event
+            && !typing
+            && action_of(*key, *modifiers, mode).is_some_and(turns)
+        {
+            // The letter that the key itself writes is not for the field that it opens.
+            let own = matches!(events.get(k + 1), Some(Event::Text(_)));
+            return k + 1 + usize::from(own);
+        }
+    }
+    events.len()
+}
+
+/// Events of one kind may come in one frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Takes the selection or the focus elsewhere.
+    Mouse,
+    /// Ends what is being typed or done: one a frame.
+    Turn,
+    /// Chooses among what is offered for the text so far.
+    Choice,
+    /// Anything else that is typed.
+    Word,
+}
+
+/// Whether other keys may mean something else behind an action: all but those that come quickly, one after the other.
+fn turns(action: Action) -> bool {
+    let steps = [Action::Next, Action::Previous, Action::NextFrame, Action::PreviousFrame, Action::Undo, Action::Redo];
+    !decides(action) && !steps.contains(&action)
 }
 
 /// Whether a field had the focus when the frame began: Esc takes it away before anybody sees what else was typed.
@@ -214,40 +251,16 @@ fn field_before() -> Id {
     Id::unique("a field had the focus")
 }
 
-/// Whether it comes from the keyboard.
-fn is_typing(event: &Event) -> bool {
-    matches!(event, Event::Key { .. } | Event::Text(_) | Event::Copy | Event::Cut | Event::Paste(_))
-}
-
-/// Before a frame: puts what was held back before its `events`. What is typed behind Enter waits for another frame, when
-/// the field has been left.
-pub(super) fn deliver(ctx: &Context, events: &mut Vec<Event>) {
-    let focused = ctx.memory(|m| m.focused().is_some());
-    ctx.data_mut(|d| d.insert_temp(field_before(), focused));
-    let held = ctx.data_mut(|d| d.remove_temp::<Vec<Event>>(held_back())).unwrap_or_default();
-    if held.is_empty() {
-        return;
-    }
-    let (typed, others): (Vec<Event>, Vec<Event>) = events.drain(..).partition(is_typing);
-    let mut all: Vec<Event> = held.into_iter().chain(typed).collect();
-    let enter = all.iter().position(|e| matches!(e, Event::Key { key: Key::Enter, pressed: true, .. }));
-    let rest = all.split_off(enter.map_or(all.len(), |k| k + 1));
-    events.extend(all.into_iter().chain(others));
-    if !rest.is_empty() {
-        ctx.data_mut(|d| d.insert_temp(held_back(), rest));
-        ctx.request_repaint();
-    }
-}
-
-/// Whether it puts the cursor into a field.
-fn opens_field(action: Action) -> bool {
-    matches!(action, Action::Recaption | Action::Relabel | Action::Note | Action::Filter)
-}
-
-/// Whether the keys behind it are those of a tool.
-fn begins_tool(action: Action, mode: Mode) -> bool {
-    let tools = [Action::EditBox, Action::Merge, Action::Split, Action::Add, Action::Measure];
-    mode == Mode::Deciding && tools.contains(&action)
+/// The modifiers that go with the mouse: those that were held as its button went, which may be up again by the end of the
+/// frame.
+pub(super) fn held_with_mouse(ctx: &Context) -> Modifiers {
+    ctx.input(|i| {
+        let of_button = i.events.iter().rev().find_map(|event| match event {
+            Event::PointerButton { modifiers, .. } => Some(*modifiers),
+            _ => None,
+        });
+        of_button.unwrap_or(i.modifiers)
+    })
 }
 
 /// Whether it decides about what is selected.
@@ -256,9 +269,9 @@ fn decides(action: Action) -> bool {
 }
 
 /// The action of a key with the modifiers held as it went down; they may be up again by the end of the frame.
-fn action_of(keys: &Keymap, key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
+fn action_of(key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
     let here = |action: Action| mode_of(action).is_none_or(|m| m == mode);
-    keys.rows().iter().find(|t| t.2 == key && fits(key, t.1, held) && here(t.0)).map(|t| t.0)
+    keymap::with(|keys| keys.rows().iter().find(|t| t.2 == key && fits(key, t.1, held) && here(t.0)).map(|t| t.0))
 }
 
 /// Whether a key with the modifiers `held` is the key with the modifiers `wanted`.
@@ -313,7 +326,7 @@ pub(super) fn tip(action: Action) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eframe::egui::RawInput;
+    use eframe::egui::{PointerButton, Pos2, RawInput};
 
     #[test]
     fn no_key_does_two_things() {
@@ -336,63 +349,126 @@ mod tests {
         assert_eq!(press_in(Mode::Tool, false, false, NONE, Key::Num5), []);
     }
 
+    fn down(key: Key) -> Event {
+        Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE }
+    }
+
+    fn text(t: &str) -> Event {
+        Event::Text(t.into())
+    }
+
+    fn button(pressed: bool) -> Event {
+        let (pos, button) = (Pos2::ZERO, PointerButton::Primary);
+        Event::PointerButton { pos, button, pressed, modifiers: NONE }
+    }
+
+    /// What comes at once, frame by frame.
+    fn frames(typing: bool, mode: Mode, mut events: Vec<Event>) -> Vec<Vec<Event>> {
+        let ctx = Context::default();
+        let _ = ctx.run_ui(RawInput::default(), |_| {});
+        if typing {
+            ctx.memory_mut(|m| m.request_focus(Id::unique("field")));
+        }
+        let mut all = Vec::new();
+        loop {
+            deliver(&ctx, mode, &mut events);
+            if events.is_empty() {
+                return all;
+            }
+            all.push(std::mem::take(&mut events));
+        }
+    }
+
     #[test]
     fn what_is_typed_behind_a_key_that_opens_a_field_is_for_the_field() {
-        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
-        let text = |t: &str| Event::Text(t.into());
         let events = vec![
-            key(Key::M),
-            text("m"),
-            key(Key::Slash),
-            text("/"),
-            key(Key::A),
+            down(Key::A),
             text("a"),
-            key(Key::Enter),
-            key(Key::R),
-            text("r"),
+            down(Key::Slash),
+            text("/"),
+            down(Key::A),
+            Event::PointerGone,
+            text("a"),
+            down(Key::Enter),
+            down(Key::R),
         ];
-        let (ctx, mut found) = (Context::default(), Vec::new());
-        let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
-            found.extend(pressed(ui.ctx(), Mode::Deciding, false));
-        });
-        assert_eq!(found, [Action::Masks, Action::Filter]);
-        let mut next = vec![Event::PointerGone, text("b")];
-        deliver(&ctx, &mut next);
-        assert_eq!(next, [key(Key::A), text("a"), key(Key::Enter), Event::PointerGone]);
-        let mut last = Vec::new();
-        deliver(&ctx, &mut last);
-        assert_eq!(last, [key(Key::R), text("r"), text("b")]);
-        deliver(&ctx, &mut last);
-        assert_eq!(last.len(), 3, "nothing comes twice");
+        let found = frames(false, Mode::Deciding, events.clone());
+        assert_eq!(found, [&events[..4], &events[4..7], &events[7..8], &events[8..]]);
     }
 
     #[test]
     fn digits_behind_a_key_that_begins_a_tool_reject_nothing() {
-        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
-        let ctx = Context::default();
-        let mut found = Vec::new();
-        let events = vec![key(Key::E), Event::Text("e".into()), key(Key::Num3), Event::Text("3".into())];
-        let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
-            found.extend(pressed(ui.ctx(), Mode::Deciding, false));
-        });
-        assert_eq!(found, [Action::EditBox]);
-        let mut events = Vec::new();
-        deliver(&ctx, &mut events);
-        let mut asked = 0;
-        let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
+        let events = vec![down(Key::E), text("e"), down(Key::Num3), text("3")];
+        let found = frames(false, Mode::Deciding, events.clone());
+        assert_eq!(found, [&events[..2], &events[2..]]);
+        let (ctx, mut actions, mut asked) = (Context::default(), Vec::new(), 0);
+        let _ = ctx.run_ui(RawInput { events: found[1].clone(), ..Default::default() }, |ui| {
             asked += crate::app::edit::pressed(ui.ctx()).len();
-            found.extend(pressed(ui.ctx(), Mode::Tool, false));
+            actions.extend(pressed(ui.ctx(), Mode::Tool, false));
         });
-        assert_eq!((found, asked), (vec![Action::EditBox], 1), "the digit is the tool's, and it is no repetition");
+        assert_eq!((actions, asked), (vec![], 1), "the digit is the tool's");
+    }
+
+    #[test]
+    fn a_text_is_completed_and_kept_as_it_stood_when_the_key_went_down() {
+        let events = vec![
+            text("c"),
+            text("e"),
+            down(Key::ArrowDown),
+            down(Key::ArrowDown),
+            down(Key::Tab),
+            text("f"),
+            down(Key::Enter),
+            down(Key::Escape),
+        ];
+        let found = frames(true, Mode::Deciding, events.clone());
+        let cuts = [&events[..2], &events[2..4], &events[4..5], &events[5..6], &events[6..7], &events[7..]];
+        assert_eq!(found, cuts);
+    }
+
+    #[test]
+    fn keys_and_clicks_take_turns() {
+        let events = vec![
+            down(Key::Escape),
+            button(true),
+            button(false),
+            down(Key::A),
+            down(Key::J),
+            down(Key::S),
+            button(true),
+            button(false),
+        ];
+        let found = frames(false, Mode::Tool, events.clone());
+        assert_eq!(found, [&events[..1], &events[1..3], &events[3..6], &events[6..]]);
+    }
+
+    #[test]
+    fn a_click_has_the_modifiers_of_its_own_moment() {
+        let ctx = Context::default();
+        let click = |modifiers| {
+            [true, false].map(|pressed| {
+                let (pos, button) = (Pos2::ZERO, PointerButton::Primary);
+                Event::PointerButton { pos, button, pressed, modifiers }
+            })
+        };
+        let mut held = |events: Vec<Event>, modifiers| {
+            let mut held = None;
+            let _ = ctx.run_ui(RawInput { events, modifiers, ..Default::default() }, |ui| {
+                held = Some(held_with_mouse(ui.ctx()));
+            });
+            held
+        };
+        assert_eq!(held(click(CTRL).to_vec(), NONE), Some(CTRL));
+        assert_eq!(held(click(NONE).to_vec(), CTRL), Some(NONE));
+        assert_eq!(held(Vec::new(), SHIFT), Some(SHIFT));
     }
 
     #[test]
     fn keys_that_wait_come_in_order_and_none_is_lost() {
-        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
         let (ctx, mut found) = (Context::default(), Vec::new());
-        let mut events = [Key::E, Key::I, Key::Enter, Key::J].map(key).to_vec();
+        let mut events = [Key::E, Key::I, Key::Enter, Key::J].map(down).to_vec();
         for _ in 0..5 {
-            deliver(&ctx, &mut events);
+            deliver(&ctx, Mode::Deciding, &mut events);
             let _ = ctx.run_ui(RawInput { events: std::mem::take(&mut events), ..Default::default() }, |ui| {
                 found.extend(pressed(ui.ctx(), Mode::Deciding, false));
             });
@@ -402,7 +478,6 @@ mod tests {
 
     #[test]
     fn what_is_typed_into_a_field_before_esc_decides_nothing() {
-        let key = |key| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE };
         let (ctx, id, mut text) = (Context::default(), Id::unique("field"), String::new());
         let mut frame = |mut events: Vec<Event>| {
             let mut found = Vec::new();
@@ -414,7 +489,7 @@ mod tests {
                 other => other,
             };
             events.extend(events.iter().map(up).collect::<Vec<_>>());
-            deliver(&ctx, &mut events);
+            deliver(&ctx, Mode::Deciding, &mut events);
             let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
                 found = pressed(ui.ctx(), Mode::Deciding, false);
                 ui.add(eframe::egui::TextEdit::singleline(&mut text).id(id));
@@ -423,9 +498,10 @@ mod tests {
         };
         frame(Vec::new());
         ctx.memory_mut(|m| m.request_focus(id));
-        assert_eq!(frame(vec![key(Key::R)]), []);
-        assert_eq!(frame(vec![key(Key::A), key(Key::Escape)]), []);
-        assert_eq!(frame(vec![key(Key::A)]), [Action::Accept], "the field has been left");
+        assert_eq!(frame(vec![down(Key::R)]), []);
+        assert_eq!(frame(vec![down(Key::A), down(Key::Escape)]), []);
+        assert_eq!(frame(vec![]), [], "the Esc of the field");
+        assert_eq!(frame(vec![down(Key::A)]), [Action::Accept], "the field has been left");
     }
 
     #[test]

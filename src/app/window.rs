@@ -240,19 +240,22 @@ impl Window {
         let ctx = ui.ctx().clone();
         let used = self.turning.used();
         let mut commands = Vec::new();
-        let modal = self.dialogs.is_open() || self.shell.overlays.is_modal() || Popup::is_any_open(&ctx);
+        let dialog = self.has_dialog();
+        let modal = dialog || Popup::is_any_open(&ctx);
         if self.model.edit.is_some() && !modal {
             commands.extend(super::edit::pressed(&ctx).into_iter().map(Command::Edit));
         }
-        let tool = self.model.measure.is_some() || self.model.edit.is_some();
-        let mode = if tool { Mode::Tool } else { Mode::Deciding };
-        commands.extend(shortcuts::pressed(&ctx, mode, modal).into_iter().map(Command::Do));
+        commands.extend(shortcuts::pressed(&ctx, self.mode(), modal).into_iter().map(Command::Do));
         let dropped = ctx.input(|i| i.raw.dropped_files.clone());
         commands.extend(dropped.into_iter().map(|f| Command::Open(f.path().to_path_buf())));
         self.contents(ui, &mut commands);
         self.dialogs.ui(&ctx, &mut commands);
         let exporting = self.shell.running(EXPORT);
         self.shell.overlays.ui(&ctx, exporting, &mut commands);
+        if dialog && !self.has_dialog() {
+            // Its field would have the keys for another frame.
+            ctx.memory_mut(egui::Memory::stop_text_input);
+        }
         self.toasts.show(&ctx);
         if !commands.is_empty() {
             ctx.request_repaint();
@@ -280,6 +283,16 @@ impl Window {
             self.screenshot.frame(&ctx, settled);
         }
         self.turning.used_since(used);
+    }
+
+    fn has_dialog(&self) -> bool {
+        self.dialogs.is_open() || self.shell.overlays.is_modal()
+    }
+
+    /// What keys are about now.
+    fn mode(&self) -> Mode {
+        let tool = self.model.measure.is_some() || self.model.edit.is_some();
+        if tool { Mode::Tool } else { Mode::Deciding }
     }
 
     /// Bars and panels, or what the layout shows in their place.
@@ -313,7 +326,7 @@ impl Window {
 
 impl eframe::App for Window {
     fn raw_input_hook(&mut self, ctx: &Context, input: &mut egui::RawInput) {
-        shortcuts::deliver(ctx, &mut input.events);
+        shortcuts::deliver(ctx, self.mode(), &mut input.events);
     }
 
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {

@@ -53,7 +53,8 @@ pub(crate) fn start_xvfb() -> (Killed, String) {
     static STARTING: Mutex<()> = Mutex::new(());
     let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut server = Command::new("Xvfb")
-        .args(["-displayfd", "1", "-screen", "0", "1600x1000x24", "-nolisten", "tcp"])
+        // Else the server starts anew when its last client has gone, be it xdotool, and refuses whoever comes meanwhile.
+        .args(["-displayfd", "1", "-screen", "0", "1600x1000x24", "-nolisten", "tcp", "-noreset"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -79,14 +80,12 @@ impl Window {
             let lock = std::fs::File::open(scene.join("review.lock")).ok()?;
             matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)).then_some(())
         });
-        sleep(Duration::from_secs(2));
+        window.rest();
         window
     }
 
     /// Starts the program on a path, in the folder that holds it, and waits for its window.
     pub(crate) fn show(display: &str, path: &Path, config: &Path) -> Self {
-        // The server starts anew when the last program has gone, and refuses whoever comes meanwhile.
-        sleep(Duration::from_secs(2));
         let process = Command::new(HOLOSCOPE)
             .arg(path)
             .current_dir(path.parent().unwrap())
@@ -117,12 +116,12 @@ impl Window {
     }
 
     pub(crate) fn key(&self, keys: &str) {
-        self.xdotool(&["key", "--clearmodifiers", keys]).expect("xdotool sends a key");
+        self.xdotool(&["key", keys]).expect("xdotool sends a key");
     }
 
     /// Types keys one after the other, as fast as they come: ["ctrl+k", "Return"].
     pub(crate) fn keys(&self, keys: &[&str]) {
-        self.xdotool(&[&["key", "--clearmodifiers"], keys].concat()).expect("xdotool sends keys");
+        self.xdotool(&[&["key"], keys].concat()).expect("xdotool sends keys");
     }
 
     /// Types into the field that has the focus.
@@ -130,8 +129,26 @@ impl Window {
         self.xdotool(&["type", "--delay", "20", text]).expect("xdotool types");
     }
 
+    /// Waits until the program rests. A key goes by way of the input method: a click that comes while the program is busy
+    /// overtakes the key that was before it.
+    fn rest(&self) {
+        let ticks = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.0.id())).unwrap_or_default();
+            let fields: Vec<u64> = stat.split(' ').map(|f| f.parse().unwrap_or(0)).collect();
+            // Time in user mode and in the kernel.
+            fields.get(13..15).map_or(0, |t| t[0] + t[1])
+        };
+        let mut last = ticks();
+        wait_for("the program rests", || {
+            sleep(Duration::from_millis(200));
+            let now = ticks();
+            (std::mem::replace(&mut last, now) == now).then_some(())
+        });
+    }
+
     /// Clicks a pixel of the screen, whose upper left corner is the window's too; `held` is a modifier's key, or none.
     pub(crate) fn click(&self, at: [i32; 2], held: Option<&str>) {
+        self.rest();
         let [x, y] = at.map(|c| c.to_string());
         let mut args = vec!["mousemove", &x, &y];
         args.extend(held.iter().flat_map(|key| ["keydown", *key]));
@@ -142,6 +159,7 @@ impl Window {
 
     /// Presses the left button at a pixel of the screen and moves on to another, as a hand would; the button stays down.
     pub(crate) fn drag(&self, from: [i32; 2], to: [i32; 2]) {
+        self.rest();
         let half = [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2];
         let [[ax, ay], [bx, by], [cx, cy]] = [from, half, to].map(|p| p.map(|c| c.to_string()));
         let wait = ["sleep", "0.15"];
@@ -159,6 +177,7 @@ impl Window {
     }
 
     pub(crate) fn let_go(&self) {
+        self.rest();
         self.xdotool(&["mouseup", "1"]).expect("xdotool lets the button go");
     }
 
@@ -177,9 +196,11 @@ impl Window {
         self.key("Return");
     }
 
-    /// `kill -9`, in the middle of whatever it does.
-    pub(crate) fn kill(self) {
-        drop(self);
+    /// `kill -9`, in the middle of whatever it does. The mouse outlives it: its button comes up.
+    pub(crate) fn kill(mut self) {
+        self.process.0.kill().expect("the program is killed");
+        self.process.0.wait().expect("the program is gone");
+        self.let_go();
     }
 }
 
@@ -329,14 +350,4 @@ fn splat_ply(boxes: &[OrientedBox]) -> Vec<u8> {
         bytes.extend(row.iter().flat_map(|v| v.to_le_bytes()));
     }
     bytes
-}
-
-/// Runs a test up to three times: real windows under load lose a click or a connection now and then.
-pub(crate) fn patiently(test: fn()) {
-    for _ in 0..2 {
-        if std::panic::catch_unwind(test).is_ok() {
-            return;
-        }
-    }
-    test();
 }

@@ -2,6 +2,7 @@
 
 use crate::app::command::Command;
 use crate::app::model::Model;
+use crate::app::shortcuts::held_with_mouse;
 use crate::scene::{Camera, OrientedBox};
 use eframe::egui::{PointerButton, Pos2, Rect, Response, Stroke, StrokeKind, Ui};
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ impl Band {
         camera: &Camera,
         out: &mut Vec<Command>,
     ) -> bool {
-        let held = ui.input(|i| i.modifiers);
+        let held = held_with_mouse(ui.ctx());
         if response.drag_started_by(PointerButton::Primary) && held.command && model.view.shown.boxes {
             self.from = ui.input(|i| i.pointer.press_origin());
         }

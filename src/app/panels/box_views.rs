@@ -162,7 +162,10 @@ impl BoxPanel {
         if let Some((grip, _)) = self.grip.filter(|g| g.0.view.side == view.side) {
             let Some(p) = at else { return };
             let b = grip.drag(local(p));
-            out.push(Command::Edit(if down { EditCommand::Preview(b) } else { EditCommand::Keep(b) }));
+            // A command draws another frame, and a mouse that is held still needs none.
+            if !(down && edit.live && b == edit.now) {
+                out.push(Command::Edit(if down { EditCommand::Preview(b) } else { EditCommand::Keep(b) }));
+            }
             return;
         }
         if self.grip.is_some() || (down && !pressed) {

@@ -114,6 +114,8 @@ impl Handles {
         if let Some((grip, _)) = self.grip {
             let moved = at.and_then(|p| grip.drag(scene.camera, scene.pixel(p)));
             match moved {
+                // A command draws another frame, and a mouse that is held still needs none.
+                Some(b) if down && b == *target && (splits || edit.live) => {}
                 Some(b) if splits => out.push(Command::Edit(EditCommand::Plane(b))),
                 Some(b) if down => out.push(Command::Edit(EditCommand::Preview(b))),
                 Some(b) => out.push(Command::Edit(EditCommand::Keep(b))),

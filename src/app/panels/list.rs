@@ -7,7 +7,7 @@ use crate::app::log::error_color;
 use crate::app::model::Model;
 use crate::app::order::{COLUMNS, state_word};
 use crate::app::overlay;
-use crate::app::shortcuts::{Action, tip};
+use crate::app::shortcuts::{Action, held_with_mouse, tip};
 use crate::review::filter::Filter;
 use crate::review::pace::Pace;
 use crate::review::queue::{self, Order};
@@ -130,7 +130,7 @@ impl ListPanel {
                 if response.double_clicked() {
                     out.push(Command::FlyTo(id));
                 } else if response.clicked() {
-                    let held = response.ctx.input(|i| i.modifiers);
+                    let held = held_with_mouse(&response.ctx);
                     out.push(chosen(&model.order, selected, id, held));
                 }
             });

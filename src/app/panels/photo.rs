@@ -13,7 +13,7 @@ use crate::app::model::Model;
 use crate::app::overlay::{self, PhotoView, Placed};
 use crate::app::photos::{Photos, Size};
 use crate::app::pick;
-use crate::app::shortcuts::{Action, tip};
+use crate::app::shortcuts::{Action, held_with_mouse, tip};
 use eframe::egui::{
     Align, Checkbox, Color32, ColorImage, Context, FontId, PointerButton, Pos2, Rect, Response, ScrollArea, Sense,
     Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2,
@@ -164,7 +164,7 @@ impl PhotoPanel {
             out.extend(edit_photo::click(model, index, pixel(p)));
         } else if response.double_clicked() {
             out.extend(model.view.instance.map(Command::FlyTo));
-        } else if let (Some(p), true) = (clicked, ui.input(|i| i.modifiers.command)) {
+        } else if let (Some(p), true) = (clicked, held_with_mouse(ui.ctx()).command) {
             out.extend(hits(model, index, size, pixel(p)).first().map(|id| Command::Toggle(*id)));
         } else if let Some(p) = clicked {
             let again = self.last_click.is_some_and(|q| q.distance(p) < 5.0);

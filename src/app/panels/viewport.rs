@@ -18,6 +18,7 @@ use crate::app::orbit::{Orbit, fitted};
 use crate::app::overlay::{self, Line};
 use crate::app::palette;
 use crate::app::pick;
+use crate::app::shortcuts::held_with_mouse;
 use crate::scene::Camera;
 use eframe::egui::{
     self, Align2, Color32, FontId, PointerButton, Pos2, Rect, Response, Sense, Shape, Stroke, Ui, Vec2, pos2,
@@ -272,7 +273,7 @@ impl ViewportPanel {
         if model.edit.is_some() {
             return;
         }
-        if ui.input(|i| i.modifiers.command) {
+        if held_with_mouse(ui.ctx()).command {
             out.extend(hits(model, camera, local(p), false).first().map(|id| Command::Toggle(*id)));
             return;
         }
@@ -348,7 +349,7 @@ fn move_camera(ui: &Ui, response: &Response, rect: Rect, model: &Model, camera: 
         let fov_y = 2.0 * (h * 0.5 / camera.intrinsics.fy).atan();
         orbit = Orbit::from_eye(&camera.center(), &camera.forward(), orbit.distance, fov_y);
     }
-    let with_shift = ui.input(|i| i.modifiers.shift);
+    let with_shift = held_with_mouse(ui.ctx()).shift;
     if response.dragged_by(PointerButton::Primary) && !with_shift {
         orbit.turn(dx, dy);
     } else if d != Vec2::ZERO {

@@ -99,6 +99,15 @@ impl Desk {
         self.harness.run_steps(3);
     }
 
+    /// Everything at once, as it comes to a window that is busy with a frame.
+    fn at_once(&mut self, mut events: Vec<Event>) {
+        for _ in 0..50 {
+            shortcuts::deliver(&self.harness.ctx, self.window().mode(), &mut events);
+            self.harness.input_mut().events.append(&mut events);
+            self.harness.step();
+        }
+    }
+
     /// As a keyboard types: each letter is a key and a text.
     fn type_text(&mut self, text: &str) {
         for c in text.chars() {
@@ -217,6 +226,38 @@ fn typing_is_no_shortcut() {
     assert_eq!(desk.window().model.view.filter, "armgbop");
     assert_eq!((desk.verdicts(), desk.window().model.view.shown), before);
     assert!(!desk.window().dialogs.is_open() && !desk.window().shell.overlays.is_modal());
+}
+
+/// A key and the text that it writes, if it is a letter.
+fn strokes(keys: &[(Modifiers, Key)]) -> Vec<Event> {
+    let stroke = |(modifiers, key): &(Modifiers, Key)| {
+        let (key, modifiers) = (*key, *modifiers);
+        let event = |pressed| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers };
+        let letter = Some(key.name().to_lowercase()).filter(|name| name.len() == 1 && modifiers == NONE);
+        [Some(event(true)), letter.map(Event::Text), Some(event(false))].into_iter().flatten()
+    };
+    keys.iter().flat_map(stroke).collect()
+}
+
+#[test]
+fn keys_that_come_at_once_mean_what_they_mean_one_by_one() {
+    use Key::*;
+    let mut desk = Desk::new(LARGE);
+    // A label is completed from what had been typed before Tab; what comes behind Enter is a decision again.
+    let label = [L, B, O, O, K, Tab, Enter, A].map(|key| (NONE, key));
+    desk.at_once(strokes(&label));
+    let first = &desk.window().model.items()[&1];
+    assert_eq!((first.instance.label.as_str(), first.verdict), ("bookshelf", Verdict::Accepted));
+    // The palette has what is typed behind its key, and the list what is typed behind the palette's Enter.
+    let shown = desk.window().model.view.shown.boxes;
+    let palette =
+        [(CTRL, P), (NONE, H), (NONE, I), (NONE, D), (NONE, E), (NONE, Space), (NONE, B), (NONE, O), (NONE, X)];
+    desk.at_once(strokes(&[&palette[..], &[(NONE, Enter), (NONE, R)]].concat()));
+    assert_eq!(desk.window().model.view.shown.boxes, !shown);
+    assert_eq!(desk.verdicts()[..2], [Verdict::Accepted, Verdict::Rejected]);
+    // A tool ends before the keys behind Esc.
+    desk.at_once(strokes(&[E, Escape, S].map(|key| (NONE, key))));
+    assert_eq!(desk.verdicts()[2..], [Verdict::Unsure, Verdict::Unreviewed]);
 }
 
 #[test]

@@ -10,32 +10,12 @@ set -eu
 cd "$(dirname "$0")/.."
 scene=$1
 seconds=${2:-8}
-if [ -n "${HOLOSCOPE:-}" ]; then
-    holoscope=$HOLOSCOPE
-else
-    cargo build --release --quiet
-    holoscope=${CARGO_TARGET_DIR:-target}/release/holoscope
-fi
-work=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-Xvfb -displayfd 3 -screen 0 1280x800x24 3>"$work/display" >"$work/xvfb.log" 2>&1 &
-server=$!
-tries=0
-while [ ! -s "$work/display" ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 50 ] || { echo "Xvfb does not start:" >&2; cat "$work/xvfb.log" >&2; exit 1; }
-    sleep 0.1
-done
-DISPLAY=:$(cat "$work/display")
-# A configuration of its own, and a copy of the scene: nothing of the user's is changed.
-XDG_CONFIG_HOME=$work/config
-export DISPLAY XDG_CONFIG_HOME
-unset WAYLAND_DISPLAY || true
+size=1280x800
+. tests/common/screen.sh
+
 cp -r "$scene" "$work/scene"
 turn() {
-    HOLOSCOPE_ORBIT=$1 LIBGL_ALWAYS_SOFTWARE=1 timeout 300 "$holoscope" "$work/scene"
+    HOLOSCOPE_ORBIT=$1 timeout 300 "$holoscope" "$work/scene"
 }
 # Once round to have a layout to change: the window's size, and how wide its three columns are.
 turn 0 >/dev/null

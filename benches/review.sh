@@ -12,29 +12,8 @@ set -eu
 cd "$(dirname "$0")/.."
 scene=$1
 photos=${2:-../shared/data/tum_office/rgb}
-if [ -n "${HOLOSCOPE:-}" ]; then
-    holoscope=$HOLOSCOPE
-else
-    cargo build --release --quiet
-    holoscope=${CARGO_TARGET_DIR:-target}/release/holoscope
-fi
-work=$(mktemp -d)
-server='' pipeline='' window=''
-trap 'for p in $window $pipeline $server; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-Xvfb -displayfd 3 -screen 0 1440x900x24 3>"$work/display" >"$work/xvfb.log" 2>&1 &
-server=$!
-tries=0
-while [ ! -s "$work/display" ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 50 ] || { echo "Xvfb does not start:" >&2; cat "$work/xvfb.log" >&2; exit 1; }
-    sleep 0.1
-done
-DISPLAY=:$(cat "$work/display")
-XDG_CONFIG_HOME=$work/config
-LIBGL_ALWAYS_SOFTWARE=1
-export DISPLAY XDG_CONFIG_HOME LIBGL_ALWAYS_SOFTWARE
-unset WAYLAND_DISPLAY || true
+size=1440x900
+. tests/common/screen.sh
 
 turn() { HOLOSCOPE_ORBIT=8 timeout 300 "$holoscope" "$1" | sed 's/^/  /'; }
 cp -r "$scene" "$work/scene"
@@ -44,7 +23,7 @@ turn "$work/scene"
 python3 benches/big_scene.py "$scene" "$work/large" --gaussians 1000000 --instances 300
 echo "1,000,000 Gaussians, 300 instances:"
 HOLOSCOPE_ORBIT=8 timeout 300 "$holoscope" "$work/large" >"$work/said" &
-window=$!
+window=$! children=$!
 peak=0
 while kill -0 "$window" 2>/dev/null; do
     now=$(awk '/VmHWM/ { print $2 }' "/proc/$window/status" 2>/dev/null || true)
@@ -53,23 +32,21 @@ while kill -0 "$window" 2>/dev/null; do
     [ "${now:-0}" -le "$peak" ] || peak=$now
     sleep 0.2
 done
-window=
 sed 's/^/  /' "$work/said"
 echo "  peak memory $((peak / 1024)) MiB"
 if [ -e "$photos" ]; then
     "$holoscope" run "$photos" --out "$work/run" --quiet &
-    pipeline=$!
+    pipeline=$! children=$!
     sleep 30
     echo "The same, a pipeline running beside it:"
     turn "$work/large"
     kill "$pipeline" 2>/dev/null || true
     wait "$pipeline" 2>/dev/null || true
-    pipeline=
 fi
 
 python3 benches/big_scene.py "$scene" "$work/keys" --instances 300
 "$holoscope" "$work/keys" &
-window=$!
+window=$! children=$!
 id=
 while [ -z "$id" ]; do id=$(xdotool search --onlyvisible --pid "$window" 2>/dev/null | head -1) || true; sleep 0.1; done
 xdotool windowfocus "$id"

@@ -10,34 +10,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-command -v Xvfb >/dev/null || { echo "Xvfb is missing: install the Debian package xvfb" >&2; exit 1; }
-if [ -n "${HOLOSCOPE:-}" ]; then
-    holoscope=$HOLOSCOPE
-else
-    cargo build --release --quiet
-    holoscope=${CARGO_TARGET_DIR:-target}/release/holoscope
-fi
-work=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-
-# A display of its own: Xvfb finds a free number and says which.
-Xvfb -displayfd 3 -screen 0 1440x900x24 3>"$work/display" >"$work/xvfb.log" 2>&1 &
-server=$!
-tries=0
-while [ ! -s "$work/display" ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 50 ] || { echo "Xvfb does not start:" >&2; cat "$work/xvfb.log" >&2; exit 1; }
-    sleep 0.1
-done
-DISPLAY=:$(cat "$work/display")
-# A configuration of its own: the first layout, and nobody's windows are changed.
-XDG_CONFIG_HOME=$work/config
-export DISPLAY XDG_CONFIG_HOME
+size=1440x900
+. tests/common/screen.sh
 # The pointer out of the way: what it is over lights up.
 { command -v xdotool >/dev/null && xdotool mousemove 1439 899; } || true
-unset WAYLAND_DISPLAY || true
 
 # picture NAME SCENE INSTANCE: opens a copy, so that the review of the scene stays untouched.
 picture() {

@@ -20,6 +20,7 @@ mod gizmo;
 mod gl;
 mod health;
 mod keymap;
+mod keystrokes;
 mod load;
 mod log;
 mod look;

@@ -1,8 +1,8 @@
 //! The one table of keys: it drives the keyboard, the tooltips and the help.
 
-use super::keymap;
+use super::{keymap, keystrokes};
 use crate::review::Reason;
-use eframe::egui::{Context, Event, Id, Key, Modifiers};
+use eframe::egui::{Context, Event, Key, Modifiers};
 use serde::Serialize;
 
 /// What a key or button does. In `keys.json` it has its name in small letters: "next_frame".
@@ -155,8 +155,7 @@ pub(super) const TABLE: &[Row] = &[
 /// Takes the pressed keys of a mode out of the input; none while a text field has the focus. Under a `dialog` only the
 /// help's keys are taken: the others are the dialog's.
 pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
-    let had_field = ctx.data_mut(|d| d.remove_temp::<bool>(field_before())).unwrap_or(false);
-    if ctx.egui_wants_keyboard_input() || had_field {
+    if ctx.egui_wants_keyboard_input() || keystrokes::had_field(ctx) {
         // The text field takes Enter for itself too: it keeps its text.
         let fix =
             |e: &Event| matches!(e, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.command);
@@ -179,97 +178,13 @@ pub(super) fn pressed(ctx: &Context, mode: Mode, dialog: bool) -> Vec<Action> {
     found
 }
 
-/// Before a frame: leaves it the `events` up to the first that changes what those behind it mean. They wait, in their
-/// order, for the next: on a slow machine a frame takes as long as several keys and clicks.
-pub(super) fn deliver(ctx: &Context, mode: Mode, events: &mut Vec<Event>) {
-    let typing = ctx.memory(|m| m.focused().is_some());
-    let waiting = Id::unique("events that wait for the next frame");
-    ctx.data_mut(|d| {
-        d.insert_temp(field_before(), typing);
-        if let Some(mut held) = d.remove_temp::<Vec<Event>>(waiting) {
-            held.append(events);
-            *events = held;
-        }
-    });
-    let later = events.split_off(of_one_frame(events, typing, mode));
-    if !later.is_empty() {
-        ctx.data_mut(|d| d.insert_temp(waiting, later));
-        ctx.request_repaint();
-    }
-}
-
-/// How many of the first events mean in one frame what they meant one by one; `typing` into a field no key is a shortcut.
-fn of_one_frame(events: &[Event], typing: bool, mode: Mode) -> usize {
-    let mut before = None;
-    for (k, event) in events.iter().enumerate() {
-        let kind = match event {
-            Event::PointerButton { .. } => Kind::Mouse,
-            Event::Key { key: Key::Enter | Key::Escape | Key::Tab, pressed: true, .. } => Kind::Turn,
-            Event::Key { key: Key::ArrowUp | Key::ArrowDown, pressed: true, .. } => Kind::Choice,
-            Event::Key { pressed: true, .. } | Event::Text(_) | Event::Cut | Event::Copy | Event::Paste(_) => {
-                Kind::Word
-            }
-            _ => continue,
-        };
-        if before.is_some_and(|b| b != kind || kind == Kind::Turn) {
-            return k;
-        }
-        before = Some(kind);
-        if let Event::Key { key, modifiers, .. } = event
-            && !typing
-            && action_of(*key, *modifiers, mode).is_some_and(turns)
-        {
-            // The letter that the key itself writes is not for the field that it opens.
-            let own = matches!(events.get(k + 1), Some(Event::Text(_)));
-            return k + 1 + usize::from(own);
-        }
-    }
-    events.len()
-}
-
-/// Events of one kind may come in one frame.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Takes the selection or the focus elsewhere.
-    Mouse,
-    /// Ends what is being typed or done: one a frame.
-    Turn,
-    /// Chooses among what is offered for the text so far.
-    Choice,
-    /// Anything else that is typed.
-    Word,
-}
-
-/// Whether other keys may mean something else behind an action: all but those that come quickly, one after the other.
-fn turns(action: Action) -> bool {
-    let steps = [Action::Next, Action::Previous, Action::NextFrame, Action::PreviousFrame, Action::Undo, Action::Redo];
-    !decides(action) && !steps.contains(&action)
-}
-
-/// Whether a field had the focus when the frame began: Esc takes it away before anybody sees what else was typed.
-fn field_before() -> Id {
-    Id::unique("a field had the focus")
-}
-
-/// The modifiers that go with the mouse: those that were held as its button went, which may be up again by the end of the
-/// frame.
-pub(super) fn held_with_mouse(ctx: &Context) -> Modifiers {
-    ctx.input(|i| {
-        let of_button = i.events.iter().rev().find_map(|event| match event {
-            Event::PointerButton { modifiers, .. } => Some(*modifiers),
-            _ => None,
-        });
-        of_button.unwrap_or(i.modifiers)
-    })
-}
-
 /// Whether it decides about what is selected.
-fn decides(action: Action) -> bool {
+pub(super) fn decides(action: Action) -> bool {
     matches!(action, Action::Accept | Action::Reject | Action::RejectAs(_) | Action::Unsure | Action::Confirm)
 }
 
 /// The action of a key with the modifiers held as it went down; they may be up again by the end of the frame.
-fn action_of(key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
+pub(super) fn action_of(key: Key, held: Modifiers, mode: Mode) -> Option<Action> {
     let here = |action: Action| mode_of(action).is_none_or(|m| m == mode);
     keymap::with(|keys| keys.rows().iter().find(|t| t.2 == key && fits(key, t.1, held) && here(t.0)).map(|t| t.0))
 }
@@ -326,7 +241,7 @@ pub(super) fn tip(action: Action) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eframe::egui::{PointerButton, Pos2, RawInput};
+    use eframe::egui::RawInput;
 
     #[test]
     fn no_key_does_two_things() {
@@ -347,161 +262,6 @@ mod tests {
         }
         assert_eq!(press_in(Mode::Deciding, false, false, NONE, Key::Num5), [Action::RejectAs(Reason::Duplicate)]);
         assert_eq!(press_in(Mode::Tool, false, false, NONE, Key::Num5), []);
-    }
-
-    fn down(key: Key) -> Event {
-        Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: NONE }
-    }
-
-    fn text(t: &str) -> Event {
-        Event::Text(t.into())
-    }
-
-    fn button(pressed: bool) -> Event {
-        let (pos, button) = (Pos2::ZERO, PointerButton::Primary);
-        Event::PointerButton { pos, button, pressed, modifiers: NONE }
-    }
-
-    /// What comes at once, frame by frame.
-    fn frames(typing: bool, mode: Mode, mut events: Vec<Event>) -> Vec<Vec<Event>> {
-        let ctx = Context::default();
-        let _ = ctx.run_ui(RawInput::default(), |_| {});
-        if typing {
-            ctx.memory_mut(|m| m.request_focus(Id::unique("field")));
-        }
-        let mut all = Vec::new();
-        loop {
-            deliver(&ctx, mode, &mut events);
-            if events.is_empty() {
-                return all;
-            }
-            all.push(std::mem::take(&mut events));
-        }
-    }
-
-    #[test]
-    fn what_is_typed_behind_a_key_that_opens_a_field_is_for_the_field() {
-        let events = vec![
-            down(Key::A),
-            text("a"),
-            down(Key::Slash),
-            text("/"),
-            down(Key::A),
-            Event::PointerGone,
-            text("a"),
-            down(Key::Enter),
-            down(Key::R),
-        ];
-        let found = frames(false, Mode::Deciding, events.clone());
-        assert_eq!(found, [&events[..4], &events[4..7], &events[7..8], &events[8..]]);
-    }
-
-    #[test]
-    fn digits_behind_a_key_that_begins_a_tool_reject_nothing() {
-        let events = vec![down(Key::E), text("e"), down(Key::Num3), text("3")];
-        let found = frames(false, Mode::Deciding, events.clone());
-        assert_eq!(found, [&events[..2], &events[2..]]);
-        let (ctx, mut actions, mut asked) = (Context::default(), Vec::new(), 0);
-        let _ = ctx.run_ui(RawInput { events: found[1].clone(), ..Default::default() }, |ui| {
-            asked += crate::app::edit::pressed(ui.ctx()).len();
-            actions.extend(pressed(ui.ctx(), Mode::Tool, false));
-        });
-        assert_eq!((actions, asked), (vec![], 1), "the digit is the tool's");
-    }
-
-    #[test]
-    fn a_text_is_completed_and_kept_as_it_stood_when_the_key_went_down() {
-        let events = vec![
-            text("c"),
-            text("e"),
-            down(Key::ArrowDown),
-            down(Key::ArrowDown),
-            down(Key::Tab),
-            text("f"),
-            down(Key::Enter),
-            down(Key::Escape),
-        ];
-        let found = frames(true, Mode::Deciding, events.clone());
-        let cuts = [&events[..2], &events[2..4], &events[4..5], &events[5..6], &events[6..7], &events[7..]];
-        assert_eq!(found, cuts);
-    }
-
-    #[test]
-    fn keys_and_clicks_take_turns() {
-        let events = vec![
-            down(Key::Escape),
-            button(true),
-            button(false),
-            down(Key::A),
-            down(Key::J),
-            down(Key::S),
-            button(true),
-            button(false),
-        ];
-        let found = frames(false, Mode::Tool, events.clone());
-        assert_eq!(found, [&events[..1], &events[1..3], &events[3..6], &events[6..]]);
-    }
-
-    #[test]
-    fn a_click_has_the_modifiers_of_its_own_moment() {
-        let ctx = Context::default();
-        let click = |modifiers| {
-            [true, false].map(|pressed| {
-                let (pos, button) = (Pos2::ZERO, PointerButton::Primary);
-                Event::PointerButton { pos, button, pressed, modifiers }
-            })
-        };
-        let mut held = |events: Vec<Event>, modifiers| {
-            let mut held = None;
-            let _ = ctx.run_ui(RawInput { events, modifiers, ..Default::default() }, |ui| {
-                held = Some(held_with_mouse(ui.ctx()));
-            });
-            held
-        };
-        assert_eq!(held(click(CTRL).to_vec(), NONE), Some(CTRL));
-        assert_eq!(held(click(NONE).to_vec(), CTRL), Some(NONE));
-        assert_eq!(held(Vec::new(), SHIFT), Some(SHIFT));
-    }
-
-    #[test]
-    fn keys_that_wait_come_in_order_and_none_is_lost() {
-        let (ctx, mut found) = (Context::default(), Vec::new());
-        let mut events = [Key::E, Key::I, Key::Enter, Key::J].map(down).to_vec();
-        for _ in 0..5 {
-            deliver(&ctx, Mode::Deciding, &mut events);
-            let _ = ctx.run_ui(RawInput { events: std::mem::take(&mut events), ..Default::default() }, |ui| {
-                found.extend(pressed(ui.ctx(), Mode::Deciding, false));
-            });
-        }
-        assert_eq!(found, [Action::EditBox, Action::Add, Action::Confirm, Action::Next]);
-    }
-
-    #[test]
-    fn what_is_typed_into_a_field_before_esc_decides_nothing() {
-        let (ctx, id, mut text) = (Context::default(), Id::unique("field"), String::new());
-        let mut frame = |mut events: Vec<Event>| {
-            let mut found = Vec::new();
-            // Keys go up again: one that stays down only repeats.
-            let up = |e: &Event| match e.clone() {
-                Event::Key { key, physical_key, repeat, modifiers, .. } => {
-                    Event::Key { key, physical_key, pressed: false, repeat, modifiers }
-                }
-                other => other,
-            };
-            events.extend(events.iter().map(up).collect::<Vec<_>>());
-            deliver(&ctx, Mode::Deciding, &mut events);
-            let _ = ctx.run_ui(RawInput { events, ..Default::default() }, |ui| {
-                found = pressed(ui.ctx(), Mode::Deciding, false);
-                ui.add(eframe::egui::TextEdit::singleline(&mut text).id(id));
-            });
-            found
-        };
-        frame(Vec::new());
-        ctx.memory_mut(|m| m.request_focus(id));
-        assert_eq!(frame(vec![down(Key::R)]), []);
-        assert_eq!(frame(vec![down(Key::A), down(Key::Escape)]), []);
-        assert_eq!(frame(vec![]), [], "the Esc of the field");
-        assert_eq!(frame(vec![down(Key::A)]), [Action::Accept], "the field has been left");
     }
 
     #[test]

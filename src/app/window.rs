@@ -18,6 +18,7 @@ mod versus;
 
 use super::Open;
 use super::command::Command;
+use super::keystrokes;
 use super::load::{self, Piece, Progress};
 use super::log::{Level, Log};
 use super::model::Model;
@@ -326,7 +327,7 @@ impl Window {
 
 impl eframe::App for Window {
     fn raw_input_hook(&mut self, ctx: &Context, input: &mut egui::RawInput) {
-        shortcuts::deliver(ctx, self.mode(), &mut input.events);
+        keystrokes::deliver(ctx, self.mode(), &mut input.events);
     }
 
     fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {

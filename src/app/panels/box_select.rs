@@ -1,8 +1,8 @@
 //! Selecting in 3D with a rectangle: Ctrl and a left drag. A drag with Shift, or the other buttons, moves the view.
 
 use crate::app::command::Command;
+use crate::app::keystrokes::held_with_mouse;
 use crate::app::model::Model;
-use crate::app::shortcuts::held_with_mouse;
 use crate::scene::{Camera, OrientedBox};
 use eframe::egui::{PointerButton, Pos2, Rect, Response, Stroke, StrokeKind, Ui};
 use std::collections::BTreeSet;

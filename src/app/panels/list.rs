@@ -3,11 +3,12 @@
 use super::bulk::BulkBar;
 use super::hover;
 use crate::app::command::Command;
+use crate::app::keystrokes::held_with_mouse;
 use crate::app::log::error_color;
 use crate::app::model::Model;
 use crate::app::order::{COLUMNS, state_word};
 use crate::app::overlay;
-use crate::app::shortcuts::{Action, held_with_mouse, tip};
+use crate::app::shortcuts::{Action, tip};
 use crate::review::filter::Filter;
 use crate::review::pace::Pace;
 use crate::review::queue::{self, Order};

@@ -8,12 +8,13 @@ use super::measure;
 use super::tags::{self, Tags};
 use crate::app::command::Command;
 use crate::app::compare::Compare;
+use crate::app::keystrokes::held_with_mouse;
 use crate::app::mask_image;
 use crate::app::model::Model;
 use crate::app::overlay::{self, PhotoView, Placed};
 use crate::app::photos::{Photos, Size};
 use crate::app::pick;
-use crate::app::shortcuts::{Action, held_with_mouse, tip};
+use crate::app::shortcuts::{Action, tip};
 use eframe::egui::{
     Align, Checkbox, Color32, ColorImage, Context, FontId, PointerButton, Pos2, Rect, Response, ScrollArea, Sense,
     Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, pos2, vec2,

@@ -12,13 +12,13 @@ use super::trim;
 use super::viewport_bar;
 use crate::app::command::Command;
 use crate::app::gl::{self, Cloud, Picture, Screen, Sorter, View};
+use crate::app::keystrokes::held_with_mouse;
 use crate::app::look::Mode;
 use crate::app::model::Model;
 use crate::app::orbit::{Orbit, fitted};
 use crate::app::overlay::{self, Line};
 use crate::app::palette;
 use crate::app::pick;
-use crate::app::shortcuts::held_with_mouse;
 use crate::scene::Camera;
 use eframe::egui::{
     self, Align2, Color32, FontId, PointerButton, Pos2, Rect, Response, Sense, Shape, Stroke, Ui, Vec2, pos2,

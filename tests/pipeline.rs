@@ -501,6 +501,9 @@ fn eval_scores_a_scene_against_itself() {
     assert!(value(&right, "ate_m") < 1e-6 && (value(&right, "scale") - moved.scale).abs() < 1e-6, "{right}");
     assert!(value(&right, "depth_f1_2cm") > 0.999, "{right}");
     assert!(value(&right, "psnr_held_out") > 15.0);
+    // The same views, rendered from what was written: half precision and JPEG apart the same figure.
+    let trained = json(&made.scene.join("scene.json"))["figures"]["ssim_held_out"].as_f64().unwrap();
+    assert!((value(&right, "ssim_held_out") - trained).abs() < 0.03, "{trained}: {right}");
     assert!(right["ate_m"]["definition"].as_str().is_some_and(|d| d.contains("root mean square")), "{right}");
     truth["frames"][2]["c2w"][0][3] = json!(truth["frames"][2]["c2w"][0][3].as_f64().unwrap() + 0.3);
     std::fs::write(gt.join("poses.json"), truth.to_string()).unwrap();

@@ -91,6 +91,9 @@ pub(super) fn world(
         };
         let text = |p: Option<f64>| p.map_or_else(|| "-".to_owned(), |p| format!("{p:.1} dB"));
         out.push(("PSNR", format!("{} held out, {} trained on", text(mean(true)), text(mean(false)))));
+        if let Some(ssim) = meta.and_then(|m| m.figures["ssim_held_out"].as_f64()) {
+            out.push(("SSIM", format!("{ssim:.3} held out")));
+        }
         if let Some(last) = training.points.last() {
             out.push(("Splats", last.gaussians.to_string()));
         }

@@ -31,7 +31,7 @@ pub use file::{SplatFileError, SplatFormat, read, read_ply, write, write_ply};
 pub use gpu::Gpu;
 pub use memory::{gaussians_within, training_bytes};
 pub use options::{Level, PoseOptions, Rates, SurfaceOptions, TrainOptions};
-pub use render::{Rendered, psnr, render};
+pub use render::{Rendered, psnr, render, ssim};
 pub use seed::{seed, spacing_of};
 pub use train::{Checkpoint, StepStats, Trainer};
 pub use views::TrainView;

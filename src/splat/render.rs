@@ -2,6 +2,7 @@
 
 use super::backend::Shot;
 use super::cpu;
+use super::loss;
 use crate::scene::{Camera, Gaussians};
 use rayon::prelude::*;
 
@@ -71,6 +72,32 @@ pub(super) fn psnr_of_planes(rendered: &[Vec<f32>; 3], target: &[Vec<f32>; 3], m
     }
     let mse = sum / f64::from(n.max(1));
     if mse > 0.0 { ((-10.0 * mse.log10()) as f32).min(99.0) } else { 99.0 }
+}
+
+/// SSIM, mean over pixels and channels, of planes of colours `width` wide, of which only the first are clamped to 0..1;
+/// where `mask` is 0 they are taken to be equal.
+pub(super) fn ssim_of_planes(
+    rendered: &[Vec<f32>; 3],
+    target: &[Vec<f32>; 3],
+    width: usize,
+    mask: Option<&[f32]>,
+) -> f64 {
+    let sum = rendered.iter().zip(target).map(|(a, b)| {
+        let shown = |i: usize| if mask.is_none_or(|m| m[i] > 0.0) { a[i].clamp(0.0, 1.0) } else { b[i] };
+        let shown: Vec<f32> = (0..a.len().min(b.len())).map(shown).collect();
+        loss::ssim(&shown, b, width).0
+    });
+    sum.sum::<f64>() / (3 * target[0].len()).max(1) as f64
+}
+
+/// Structural similarity of images `width` wide with values 0..1: Wang et al. 2004, 11 x 11 window of 1.5 pixels, black
+/// around the image, mean over pixels and channels; 1 for equal images. Images of different or no size give 0.
+pub fn ssim(a: &[[f32; 3]], b: &[[f32; 3]], width: usize) -> f64 {
+    if a.is_empty() || a.len() != b.len() || width == 0 || !a.len().is_multiple_of(width) {
+        return 0.0;
+    }
+    let planes = |of: &[[f32; 3]]| [0, 1, 2].map(|c: usize| of.iter().map(|p| p[c]).collect());
+    ssim_of_planes(&planes(a), &planes(b), width, None)
 }
 
 /// Peak signal-to-noise ratio in dB of images with values 0..1; infinite for equal images, NaN never: images of

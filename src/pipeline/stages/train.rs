@@ -57,6 +57,7 @@ pub(super) fn train(
     bench.figure("training_steps", json!(training.points.last().map(|p| p.step)));
     bench.figure("psnr_training_db", json!(trainer.psnr_train().map(|p| round(f64::from(p)))));
     bench.figure("psnr_held_out_db", json!(trainer.psnr_held_out().map(|p| round(f64::from(p)))));
+    bench.figure("ssim_held_out", json!(trainer.ssim_held_out().map(round)));
     // It has served; that it is still there where it cannot be removed does no harm.
     let _ = std::fs::remove_file(cache::checkpoint(bench.folder));
     // What later stages use is what a resumed run reads back.

@@ -9,7 +9,6 @@ mod ssim;
 pub(super) use image::{ImageWeights, image_loss};
 pub(super) use multiview::{Pair, PairView, pair_loss};
 pub(super) use normal::normal_loss;
-#[cfg(test)]
 pub(super) use ssim::ssim;
 
 use super::backend::Planes;

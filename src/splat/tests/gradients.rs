@@ -195,6 +195,22 @@ fn ssim_of_equal_images_is_one_and_its_gradient_is_right() {
 }
 
 #[test]
+fn ssim_is_what_scipy_computes() {
+    // SciPy 1.x: `correlate1d` with the window along both axes, mode "constant", and equation 13 of Wang et al. 2004.
+    let (w, h) = (24, 20);
+    let plane = |of: fn(usize, usize) -> f64| (0..w * h).map(|k| of(k / w, k % w) as f32).collect::<Vec<_>>();
+    let x = plane(|i, j| ((i * 7 + j * 3) % 11) as f64 / 10.0);
+    let y = plane(|i, j| ((i * 5 + j * 2) % 13) as f64 / 12.0);
+    let fainter: Vec<f32> = x.iter().map(|v| 0.5 * v + 0.2).collect();
+    let mean = |a: &[f32], b: &[f32]| ssim(a, b, w).0 / (w * h) as f64;
+    assert!((mean(&x, &y) - 0.156_876_427).abs() < 1e-5, "{}", mean(&x, &y));
+    assert!((mean(&x, &fainter) - 0.832_741_939).abs() < 1e-5, "{}", mean(&x, &fainter));
+    let grey = |x: &[f32]| x.iter().map(|v| [*v; 3]).collect::<Vec<_>>();
+    assert!((crate::splat::ssim(&grey(&x), &grey(&y), w) - 0.156_876_427).abs() < 1e-5);
+    assert_eq!(crate::splat::ssim(&grey(&x), &grey(&y)[1..], w), 0.0);
+}
+
+#[test]
 fn loss_gradient_of_colour_alpha_and_depth() {
     let (w, h) = (16, 12);
     let mut rng = fastrand::Rng::with_seed(4);

@@ -9,8 +9,9 @@ use super::backend::{Backend, BackendError, Parameters, Shot};
 use super::cpu::Cpu;
 use super::densify::{densify, select};
 use super::fill::fill;
+use super::loss::Target;
 use super::options::TrainOptions;
-use super::render::psnr_of_planes;
+use super::render::{psnr_of_planes, ssim_of_planes};
 use super::views::{Pyramid, TrainView};
 use crate::scene::{Camera, Gaussians, sh_coefficients};
 use state::{State, ViewState};
@@ -229,26 +230,34 @@ impl Trainer {
         self.mean_psnr(self.training.iter().step_by(every).copied().collect())
     }
 
+    /// Mean SSIM of the held-out views at the last level's resolution; `None` without any.
+    pub fn ssim_held_out(&mut self) -> Option<f64> {
+        let held_out: Vec<usize> = (0..self.views.len()).filter(|&i| self.views[i].held_out).collect();
+        let all: Vec<f64> = held_out.into_iter().filter_map(|i| Some(self.draw(i)?.ssim())).collect();
+        (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
+    }
+
     fn mean_psnr(&mut self, views: Vec<usize>) -> Option<f32> {
         let mut sum = 0.0;
         let mut n = 0;
         for i in views {
-            let Some(level) = self.views[i].levels.last() else { continue };
-            let shot = Shot {
-                camera: self.state.views[i].camera(&level.camera),
-                near: NEAR * self.state.unit,
-                degree: self.options.sh_degree,
-                normals: false,
-            };
-            let exposure = self.state.views[i].exposure;
-            let target = level.target();
-            let planes = self.read(|backend| backend.forward(0, &shot));
-            let psnr = psnr_of_planes(&step::exposed(&planes.rgb, exposure), &target.rgb, target.mask.as_deref());
+            let Some(drawn) = self.draw(i) else { continue };
+            let psnr = drawn.psnr();
             self.state.views[i].psnr_db = Some(psnr);
             sum += psnr;
             n += 1;
         }
         (n > 0).then(|| sum / n as f32)
+    }
+
+    /// A view as it is rendered now, at the last level's resolution.
+    fn draw(&mut self, view: usize) -> Option<Drawn> {
+        let level = self.views[view].levels.last()?;
+        let state = &self.state.views[view];
+        let (camera, exposure, target) = (state.camera(&level.camera), state.exposure, level.target());
+        let shot = Shot { camera, near: NEAR * self.state.unit, degree: self.options.sh_degree, normals: false };
+        let planes = self.read(|backend| backend.forward(0, &shot));
+        Some(Drawn { rgb: step::exposed(&planes.rgb, exposure).into_owned(), width: planes.width, target })
     }
 
     /// Prunes and grows when it is time, and checks the PSNR.
@@ -283,6 +292,23 @@ impl Trainer {
     fn level(&self, done: f32) -> usize {
         let levels = &self.options.levels;
         levels.iter().position(|l| done < l.until).unwrap_or(levels.len().saturating_sub(1))
+    }
+}
+
+/// A rendered view and its photo.
+struct Drawn {
+    rgb: [Vec<f32>; 3],
+    width: usize,
+    target: Target,
+}
+
+impl Drawn {
+    fn psnr(&self) -> f32 {
+        psnr_of_planes(&self.rgb, &self.target.rgb, self.target.mask.as_deref())
+    }
+
+    fn ssim(&self) -> f64 {
+        ssim_of_planes(&self.rgb, &self.target.rgb, self.width, self.target.mask.as_deref())
     }
 }
 

@@ -250,8 +250,8 @@ fn score_held_out(
 }
 
 fn ssim(rendered: &[[f32; 3]], photo: &image::RgbImage) -> f64 {
-    let photo_of_floats: Vec<[f32; 3]> = photo.pixels().map(|p| p.0.map(|v| f32::from(v) / 255.0)).collect();
-    crate::splat::ssim(rendered, &photo_of_floats, photo.width() as usize)
+    let values: Vec<[f32; 3]> = photo.pixels().map(|p| p.0.map(|v| f32::from(v) / 255.0)).collect();
+    crate::splat::ssim(rendered, &values, photo.width() as usize)
 }
 
 /// 10 log10(1 / MSE), at most 100 dB: a perfect picture has no finite PSNR.

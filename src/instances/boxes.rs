@@ -97,9 +97,7 @@ impl Surroundings {
         let cameras = views.iter().map(|v| v.camera.resized(v.depth.width, v.depth.height)).collect();
         Self { level, upright, grid, floor, cameras, metre }
     }
-}
 
-impl Surroundings {
     /// Length of a metre in scene units.
     pub(crate) fn metre(&self) -> f64 {
         self.metre

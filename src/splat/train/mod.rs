@@ -221,7 +221,7 @@ impl Trainer {
 
     /// Mean PSNR of the held-out views at the last level's resolution, dB; `None` without any.
     pub fn psnr_held_out(&mut self) -> Option<f32> {
-        self.mean_psnr((0..self.views.len()).filter(|&i| self.views[i].held_out).collect())
+        self.mean_psnr(self.held_out())
     }
 
     /// Mean PSNR of at most eight of the views trained on, evenly chosen; `None` without any.
@@ -232,9 +232,12 @@ impl Trainer {
 
     /// Mean SSIM of the held-out views at the last level's resolution; `None` without any.
     pub fn ssim_held_out(&mut self) -> Option<f64> {
-        let held_out: Vec<usize> = (0..self.views.len()).filter(|&i| self.views[i].held_out).collect();
-        let all: Vec<f64> = held_out.into_iter().filter_map(|i| Some(self.draw(i)?.ssim())).collect();
+        let all: Vec<f64> = self.held_out().into_iter().filter_map(|i| Some(self.draw(i)?.ssim())).collect();
         (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
+    }
+
+    fn held_out(&self) -> Vec<usize> {
+        (0..self.views.len()).filter(|&i| self.views[i].held_out).collect()
     }
 
     fn mean_psnr(&mut self, views: Vec<usize>) -> Option<f32> {

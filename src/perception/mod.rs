@@ -2,9 +2,11 @@
 
 pub mod cloud;
 pub mod color;
+pub mod detection;
 pub mod files;
 pub mod geometric;
 pub mod grow;
+pub mod prompt;
 pub mod rect;
 pub mod surface;
 pub mod vlm;

@@ -101,7 +101,7 @@ fn wrong_inputs_and_broken_graphs_are_errors_that_name_the_file() {
 /// The library of the tests runs on the CPU alone: a GPU that is demanded is an error, one that may be is passed over.
 #[test]
 fn a_gpu_that_is_not_there() {
-    if !ready() || model::any_gpu() {
+    if !ready() || onnx_engine::any_gpu() {
         return;
     }
     let load = |accelerator| Model::load(&test_model("metric_plane.onnx"), Execution { accelerator, threads: 1 });

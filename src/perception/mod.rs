@@ -2,6 +2,7 @@
 
 pub mod cloud;
 pub mod color;
+pub mod cut;
 pub mod detection;
 pub mod files;
 pub mod geometric;

@@ -1,0 +1,40 @@
+//! Prompts to masks without a model.
+
+mod cells;
+mod drawn;
+mod flow;
+mod ground;
+mod partition;
+mod rectangle;
+
+use crate::models::ModelError;
+use crate::perception::View;
+use crate::perception::prompt::{PreparedPhoto, Prompt, PromptSegmenter, PromptedMask};
+use ground::Ground;
+
+/// The embedded segmenter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cutter;
+
+impl PromptSegmenter for Cutter {
+    fn prepare<'a>(&'a self, view: &View) -> Result<Box<dyn PreparedPhoto + 'a>, ModelError> {
+        Ok(Box::new(Ground::of(view)))
+    }
+}
+
+impl PreparedPhoto for Ground {
+    fn mask(&self, prompt: &Prompt) -> Result<Option<PromptedMask>, ModelError> {
+        let is_real = |r: &[f64; 4]| r.iter().all(|v| v.is_finite()) && r[0] < r[2] && r[1] < r[3];
+        let Some(rectangle) = prompt.rectangle.filter(is_real) else { return Ok(None) };
+        let (pw, ph) = self.photo.dimensions();
+        let scale = [self.width as f64 / f64::from(pw), self.height as f64 / f64::from(ph)];
+        let r = [rectangle[0] * scale[0], rectangle[1] * scale[1], rectangle[2] * scale[0], rectangle[3] * scale[1]];
+        let points: Vec<_> = prompt.points.iter().map(|(p, on)| ([p[0] * scale[0], p[1] * scale[1]], *on)).collect();
+        let Some(stage) = rectangle::Stage::of(self, r) else { return Ok(None) };
+        let inside = stage.cut(&points);
+        if inside.iter().all(|b| !b) {
+            return Ok(None);
+        }
+        Ok(Some(PromptedMask { mask: drawn::drawn(self, &stage.cells, &inside), score: stage.cells.edge(&inside) }))
+    }
+}

@@ -7,6 +7,7 @@ mod describe;
 mod labels;
 mod lift;
 mod merge;
+mod named;
 mod redraw;
 mod refit;
 mod report;
@@ -20,6 +21,7 @@ pub use seen::seen_from;
 
 use crate::perception::View;
 use crate::perception::cloud::Cloud;
+use crate::perception::objects::{Object, ObjectOptions};
 use crate::scene::{Cancelled, FrameMasks, Instance, Job};
 
 /// What instances are made from.
@@ -31,6 +33,10 @@ pub struct Input<'a> {
     /// One entry per view. Masks with equal instance ids other than 0 are one thing; masks with 0 are merged by what
     /// they cover.
     pub masks: &'a [FrameMasks],
+    /// Named objects, each with the id of its masks.
+    pub objects: &'a [(u32, Object)],
+    /// The options that they were found with.
+    pub object_options: &'a ObjectOptions,
     /// Length of a metre in scene units.
     pub metre: f64,
     /// True where scene units are known to be metres: captions then give metres, else "units".

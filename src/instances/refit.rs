@@ -4,6 +4,7 @@ use super::boxes::{Surroundings, fit};
 use super::{Input, consensus, lift, merge};
 use crate::perception::View;
 use crate::perception::cloud::Cloud;
+use crate::perception::objects::ObjectOptions;
 use crate::scene::{Camera, DepthMap, FrameMasks, OrientedBox, Quiet};
 use image::RgbImage;
 use nalgebra::Point3;
@@ -54,7 +55,16 @@ impl Refit {
         }
         let mut cloud = Cloud::fuse(&views, metre, &Quiet).ok().filter(|c| !c.is_empty())?;
         let around = Surroundings::of(&cloud, &views, metre);
-        let input = Input { cloud: &cloud, views: &views, masks: &masks, metre, metric: false };
+        let object_options = ObjectOptions::default();
+        let input = Input {
+            cloud: &cloud,
+            views: &views,
+            masks: &masks,
+            objects: &[],
+            object_options: &object_options,
+            metre,
+            metric: false,
+        };
         let lifted = lift::all(&input, &Quiet);
         let (mut own, mut others) = (Vec::new(), vec![false; cloud.len()]);
         for group in merge::by_id(&lifted) {

@@ -3,7 +3,8 @@
 use super::boxes::{Fitted, Surroundings, fit};
 use super::labels::Synonyms;
 use super::lift::Lifted;
-use super::{Input, Track, caption, consensus};
+use super::{Input, Track, caption, consensus, named};
+use crate::perception::objects::Object;
 use crate::perception::is_structural;
 use crate::scene::{Instance, InstanceState, InstanceView};
 use rayon::prelude::*;
@@ -11,15 +12,19 @@ use serde_json::json;
 
 /// Scores from which a thing is kept, and below which it is dropped.
 const KEEP: f64 = 0.55;
-const DROP: f64 = 0.25;
+pub(super) const DROP: f64 = 0.25;
 
 /// What one track is worth.
-struct Draft {
+pub(super) struct Draft<'a> {
     track: usize,
-    label: String,
+    pub(super) label: String,
     label_share: f64,
-    fitted: Fitted,
-    score: f64,
+    pub(super) fitted: Fitted,
+    /// Where the box came from: points, or the photos that it was fitted to.
+    pub(super) box_from: &'static str,
+    pub(super) score: f64,
+    /// The named object that it is.
+    pub(super) object: Option<&'a Object>,
     terms: Terms,
     views: Vec<InstanceView>,
     best_view: String,
@@ -42,8 +47,9 @@ pub(crate) fn instances(
     synonyms: &Synonyms,
 ) -> (Vec<Instance>, Vec<usize>) {
     let around = Surroundings::of(input.cloud, input.views, input.metre);
-    let mut drafts: Vec<Draft> =
+    let drafts: Vec<Draft> =
         (0..tracks.len()).into_par_iter().filter_map(|t| draft(input, lifted, tracks, t, synonyms, &around)).collect();
+    let mut drafts = named::combined(input, drafts);
     drafts.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.track.cmp(&b.track)));
     let order = drafts.iter().map(|d| d.track).collect();
     let all =
@@ -51,17 +57,19 @@ pub(crate) fn instances(
     (all, order)
 }
 
-fn draft(
-    input: &Input,
+fn draft<'a>(
+    input: &Input<'a>,
     lifted: &[Lifted],
     tracks: &[Track],
     t: usize,
     synonyms: &Synonyms,
     around: &Surroundings,
-) -> Option<Draft> {
+) -> Option<Draft<'a>> {
     let track = &tracks[t];
-    let (label, label_share) = consensus::elect(track, lifted, synonyms);
-    let fitted = fit(input.cloud, around, &track.voxels)?;
+    let (mut label, mut label_share) = consensus::elect(track, lifted, synonyms);
+    let mut fitted = fit(input.cloud, around, &track.voxels)?;
+    let id = track.masks.first().map_or(0, |m| lifted[*m].id);
+    let object = input.objects.iter().find(|o| id != 0 && o.0 == id).map(|o| &o.1);
     let (views, best_view, found) = views(input, lifted, track);
     let n = views.len() as f64;
     let mut scores: Vec<f64> = track.masks.iter().map(|m| lifted[*m].score).collect();
@@ -74,8 +82,17 @@ fn draft(
         agreement: 0.4 + 0.6 * track.agreement,
         points: 0.3 + 0.7 * (1.0 - (-area / 0.02).exp()),
     };
-    let score = (terms.masks * terms.views * terms.found * terms.agreement * terms.points).clamp(0.0, 1.0);
-    Some(Draft { track: t, label, label_share, fitted, score, terms, views, best_view })
+    let mut score = (terms.masks * terms.views * terms.found * terms.agreement * terms.points).clamp(0.0, 1.0);
+    let mut box_from = "points";
+    if let Some(object) = object {
+        let votes: f64 = object.votes.iter().map(|v| v.1).sum();
+        label_share = object.votes.first().map_or(0.0, |v| v.1 / votes.max(1e-9));
+        label.clone_from(&object.label);
+        fitted.obb = object.upright.obb();
+        score = named::probability(object.score);
+        box_from = "photos";
+    }
+    Some(Draft { track: t, label, label_share, fitted, box_from, score, object, terms, views, best_view })
 }
 
 /// Views with masks, the best of them (largest area x centring x visibility), and the share of the views that show
@@ -126,12 +143,14 @@ fn instance(input: &Input, lifted: &[Lifted], tracks: &[Track], drafts: &[Draft]
     };
     let mut votes: std::collections::BTreeMap<&str, usize> = Default::default();
     track.masks.iter().for_each(|m| *votes.entry(&lifted[*m].label).or_default() += 1);
-    let round = |x: f64| (x * 1e4).round() / 1e4;
-    let t = &d.terms;
     let evidence = json!({
-        "score": {"formula": "product of the terms", "masks": round(t.masks), "views": round(t.views), "found_where_visible": round(t.found),
-            "agreement": round(t.agreement), "points": round(t.points)},
-        "label": {"source": "vote of the masks", "share": round(d.label_share), "votes": votes},
+        "score": score_evidence(d),
+        "label": match d.object {
+            None => json!({ "source": "vote of the masks", "share": round(d.label_share), "votes": votes }),
+            Some(o) => json!({ "source": "detector", "share": round(d.label_share), "photos": o.sightings.len(),
+                "votes": o.votes.iter().map(|v| json!([v.0, round(v.1)])).collect::<Vec<_>>() }),
+        },
+        "box": { "source": d.box_from },
         "caption": {"source": "measured", "colors": colors, "stands_on": under,
             "on_floor": d.fitted.stands.is_some_and(|s| s.is_floor), "at_wall": d.fitted.at_wall},
         "masks": track.masks.len(),
@@ -147,6 +166,21 @@ fn instance(input: &Input, lifted: &[Lifted], tracks: &[Track], drafts: &[Draft]
         views: d.views.clone(),
         best_view: d.best_view.clone(),
         evidence,
+    }
+}
+
+fn round(x: f64) -> f64 {
+    (x * 1e4).round() / 1e4
+}
+
+/// How the score came about.
+fn score_evidence(d: &Draft) -> serde_json::Value {
+    let t = &d.terms;
+    match d.object {
+        None => json!({ "formula": "product of the terms", "masks": round(t.masks), "views": round(t.views),
+            "found_where_visible": round(t.found), "agreement": round(t.agreement), "points": round(t.points) }),
+        Some(o) => json!({ "formula": "1 - exp(-detector / 0.2)", "detector": round(o.score),
+            "photos": o.sightings.len(), "must_show": o.visible_in, "filled": round(o.filled) }),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod detection;
 pub mod files;
 pub mod geometric;
 pub mod grow;
+pub mod objects;
 pub mod prompt;
 pub mod rect;
 pub mod surface;

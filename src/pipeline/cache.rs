@@ -3,7 +3,8 @@
 
 use crate::geometry::dense::DenseDepth;
 use crate::scene::DepthMap;
-use crate::scene::folder::{FolderError, SceneFolder, write_atomic};
+use crate::perception::objects::Object;
+use crate::scene::folder::{FolderError, SceneFolder, json_bytes, write_atomic};
 use std::path::{Path, PathBuf};
 
 /// Path of the checkpoint of a training that is not done.
@@ -55,6 +56,25 @@ pub(super) fn read_dense(folder: &SceneFolder, stem: &str) -> Result<DenseDepth,
     let data = depth.chunks_exact(2).map(|b| f32::from(u16::from_le_bytes([b[0], b[1]])) / 1000.0).collect();
     let confidence = confidence.iter().map(|c| f32::from(*c) / 255.0).collect();
     Ok(DenseDepth { depth: DepthMap { width, height, data }, confidence })
+}
+
+/// Path of the named objects, which stage `instances` needs.
+pub(super) fn objects_path(folder: &SceneFolder) -> PathBuf {
+    folder.root().join("cache/objects.json")
+}
+
+/// Writes the named objects, each with the id of its masks.
+pub(super) fn write_objects(folder: &SceneFolder, objects: &Vec<(u32, Object)>) -> Result<(), FolderError> {
+    let path = objects_path(folder);
+    write_atomic(&path, &json_bytes(&path, objects)?)
+}
+
+/// Reads what [`write_objects`] wrote.
+pub(super) fn read_objects(folder: &SceneFolder) -> Result<Vec<(u32, Object)>, FolderError> {
+    let path = objects_path(folder);
+    let bytes =
+        std::fs::read(&path).map_err(|source| FolderError::Io { action: "read", path: path.clone(), source })?;
+    serde_json::from_slice(&bytes).map_err(|e| FolderError::Malformed { path, reason: e.to_string() })
 }
 
 /// A name for the state of a file or folder of the user's: names, sizes and times of change.

@@ -75,9 +75,10 @@ pub fn rescale(
     let factor = typed.factor()?;
     let _lock = lock(folder)?;
     let (swap, _logs) = staged(folder, typed.metres, factor, reviewer, job)?;
-    // A checkpoint of training, and cameras as they were before it, are of the old size; nothing finished needs them.
+    // A checkpoint of training, cameras as they were before it, and objects as the detector found them are of the old size; nothing finished needs them.
     let _ = std::fs::remove_file(cache::checkpoint(folder));
     let _ = std::fs::remove_dir_all(folder.untrained().root());
+    let _ = std::fs::remove_file(cache::objects_path(folder));
     // From here on it is carried through.
     swap.commit()?;
     Ok(factor)

@@ -40,6 +40,9 @@ pub enum RunError {
     /// The masks' file cannot be used.
     #[error(transparent)]
     Masks(#[from] crate::perception::files::MaskFileError),
+    /// The masks of named objects cannot be made.
+    #[error(transparent)]
+    Objects(#[from] crate::perception::objects::MaskError),
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] crate::models::ModelError),

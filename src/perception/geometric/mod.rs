@@ -10,9 +10,11 @@ mod tables;
 mod things;
 
 pub(crate) use draw::pixel_labels;
+pub(crate) use structure::Structural;
 
 use super::View;
 use super::cloud::Cloud;
+use super::objects::Room;
 use crate::scene::{Cancelled, FrameMasks, Job};
 
 /// What a segment of the cloud is.
@@ -33,6 +35,12 @@ impl Segmentation {
         self.segments.push(Segment { label, score });
         self.segments.len() as u32
     }
+}
+
+/// The floor and the walls of a scene whose up is +z.
+pub(crate) fn room(cloud: &Cloud, views: &[View], metre: f64, seed: u64) -> Room {
+    let lowest = cloud.positions.iter().map(|p| f64::from(p[2])).fold(f64::INFINITY, f64::min);
+    Room::of(&structure::find(cloud, views, metre, seed), if lowest.is_finite() { lowest } else { 0.0 }, metre)
 }
 
 /// Segments a scene whose up is +z; `metre` is the length of a metre in scene units. Gives one entry per view, with

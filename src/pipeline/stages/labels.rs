@@ -7,6 +7,9 @@ use crate::instances::{self, Built};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
 use crate::perception::vlm::Vlm;
+use crate::perception::cut::Cutter;
+use crate::perception::detection::Detection;
+use crate::perception::objects::{self, Object, ObjectOptions};
 use crate::perception::{self, View};
 use crate::pipeline::run::{Bench, Run, RunError};
 use crate::pipeline::{Stage, cache};
@@ -45,20 +48,32 @@ pub(in crate::pipeline) fn masks(
     capture: &Arc<Capture>,
     geometry: &Geometry,
     surface: &Surface,
-) -> Result<Vec<FrameMasks>, RunError> {
+) -> Result<Labels, RunError> {
     let names = image_names(capture);
     let views = Labelled { names: &names, capture, geometry, surface }.views();
-    let masks = run.stage(
+    let found = run.stage(
         Stage::Masks,
         &json!({ "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))) }),
-        |bench| Ok(views.iter().map(|v| bench.folder.cache().read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?),
+        |bench| {
+            let masks = views.iter().map(|v| bench.folder.cache().read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Labels { masks, objects: cache::read_objects(bench.folder)? })
+        },
         |bench| make_masks(bench, &views),
     )?;
-    run.publish(|live| live.masks.store(Some(Arc::new(by_frame(&masks, capture, geometry, &names)))));
-    Ok(masks)
+    run.publish(|live| live.masks.store(Some(Arc::new(by_frame(&found.masks, capture, geometry, &names)))));
+    Ok(found)
 }
 
-fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunError> {
+/// What stage `masks` finds.
+pub(in crate::pipeline) struct Labels {
+    /// One entry per registered frame.
+    masks: Vec<FrameMasks>,
+    /// Named objects, each with the id of its masks.
+    objects: Vec<(u32, Object)>,
+}
+
+fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Labels, RunError> {
+    let mut objects = Vec::new();
     let masks = match &bench.options.masks {
         Some(path) => {
             let wanted: Vec<Wanted> = views
@@ -69,7 +84,9 @@ fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunE
         }
         None => {
             let cloud = Cloud::fuse(views, METRE, bench.job)?;
-            perception::geometric::segment(&cloud, views, METRE, bench.options.seed, bench.job)?
+            let mut masks = perception::geometric::segment(&cloud, views, METRE, bench.options.seed, bench.job)?;
+            objects = find_objects(bench, &cloud, views, &mut masks)?;
+            masks
         }
     };
     let source =
@@ -80,8 +97,38 @@ fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunE
         bench.folder.cache().write_masks(view.stem, masks)?;
         bench.folder.write_masks(view.stem, masks)?;
     }
+    cache::write_objects(bench.folder, &objects)?;
     bench.figure("masks", json!(masks.iter().map(|m| m.masks.len()).sum::<usize>()));
-    Ok(masks)
+    Ok(Labels { masks, objects })
+}
+
+/// Named objects, whose masks are added to those of the things without a name.
+fn find_objects(
+    bench: &mut Bench,
+    cloud: &Cloud,
+    views: &[View],
+    masks: &mut [FrameMasks],
+) -> Result<Vec<(u32, Object)>, RunError> {
+    let detections = detections(bench, views)?;
+    let options = ObjectOptions::default();
+    let room = perception::geometric::room(cloud, views, METRE, bench.options.seed);
+    let objects = objects::find(views, &detections, &room, &options, bench.job)?;
+    let first = 1 + masks.iter().flat_map(|f| &f.masks).map(|m| m.instance_id).max().unwrap_or(0);
+    let named = objects::masks(&objects, views, &Cutter, first, &room, &options, bench.job)?;
+    masks.iter_mut().zip(named).for_each(|(frame, named)| frame.masks.extend(named));
+    bench.figure("objects", json!(objects.len()));
+    Ok((first..).zip(objects).collect())
+}
+
+fn detections(_bench: &mut Bench, views: &[View]) -> Result<Vec<Vec<Detection>>, RunError> {
+    let path = std::env::var("HOLO_DET").unwrap_or_default();
+    let all: serde_json::Value = std::fs::read(path).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+    let of = |v: &View| {
+        let found = all["images"].as_object().into_iter().flatten().find(|(n, _)| std::path::Path::new(n.as_str()).file_stem().is_some_and(|s| s == v.stem));
+        let list = found.and_then(|f| f.1.as_array()).cloned().unwrap_or_default();
+        list.iter().map(|d| Detection { label: d["label"].as_str().unwrap_or_default().into(), score: d["score"].as_f64().unwrap_or(0.0), bounds: std::array::from_fn(|k| d["xyxy"][k].as_f64().unwrap_or(0.0)) }).collect()
+    };
+    Ok(views.iter().map(of).collect())
 }
 
 /// Instances in 3D, and the masks that belong to them.
@@ -90,7 +137,7 @@ pub(in crate::pipeline) fn instances(
     capture: &Arc<Capture>,
     geometry: &Geometry,
     surface: &Surface,
-    masks: Vec<FrameMasks>,
+    found: Labels,
 ) -> Result<(), RunError> {
     let names = image_names(capture);
     let views = Labelled { names: &names, capture, geometry, surface }.views();
@@ -101,7 +148,7 @@ pub(in crate::pipeline) fn instances(
             let masks = views.iter().map(|v| bench.folder.read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?;
             Ok(Built { instances: bench.folder.read_instances()?.instances, masks })
         },
-        |bench| make_instances(bench, &views, &masks),
+        |bench| make_instances(bench, &views, &found),
     )?;
     run.publish(|live| {
         live.masks.store(Some(Arc::new(by_frame(&built.masks, capture, geometry, &names))));
@@ -110,12 +157,20 @@ pub(in crate::pipeline) fn instances(
     Ok(())
 }
 
-fn make_instances(bench: &mut Bench, views: &[View], masks: &[FrameMasks]) -> Result<Built, RunError> {
+fn make_instances(bench: &mut Bench, views: &[View], found: &Labels) -> Result<Built, RunError> {
     let vlm = bench.options.vlm.as_deref().map(Vlm::connect).transpose()?;
     let cloud = Cloud::fuse(views, METRE, bench.job)?;
     let metric = bench.meta.units == "metres";
-    let mut built =
-        instances::build(&instances::Input { cloud: &cloud, views, masks, metre: METRE, metric }, bench.job)?;
+    let input = instances::Input {
+        cloud: &cloud,
+        views,
+        masks: &found.masks,
+        objects: &found.objects,
+        object_options: &ObjectOptions::default(),
+        metre: METRE,
+        metric,
+    };
+    let mut built = instances::build(&input, bench.job)?;
     bench.meta.models.retain(|m| !m.starts_with("captions: "));
     let captions = vlm.as_ref().map_or("measured".into(), |v| v.model().to_owned());
     bench.meta.models.push(format!("captions: {captions}"));

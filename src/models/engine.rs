@@ -58,7 +58,9 @@ pub(super) fn open(
     let rten = || RtenEngine::open(source, signature, execution).map(|e| Arc::new(e) as Arc<dyn Engine>);
     let only_rten = |setbacks| match rten() {
         Ok(engine) => Ok((engine, setbacks)),
-        Err(e) => Err(ModelError::file(path, format!("{e} (it was run by RTen, as there is no ONNX Runtime: {INSTALL})"))),
+        Err(e) => {
+            Err(ModelError::file(path, format!("{e} (it was run by RTen, as there is no ONNX Runtime: {INSTALL})")))
+        }
     };
     #[cfg(test)]
     if by == Runner::Rten {

@@ -177,4 +177,3 @@ fn fit<'t>(port: &Port, tensor: &'t Tensor) -> Cow<'t, Tensor> {
     };
     Cow::Owned(Tensor { dims: tensor.dims.clone(), data })
 }
-

@@ -4,6 +4,7 @@ pub mod cloud;
 pub mod color;
 pub mod cut;
 pub mod detection;
+pub mod detector;
 pub mod files;
 pub mod geometric;
 pub mod grow;

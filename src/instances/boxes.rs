@@ -103,6 +103,11 @@ impl Surroundings {
         self.metre
     }
 
+    /// Height of the floor.
+    pub(crate) fn floor(&self) -> f64 {
+        self.floor
+    }
+
     /// Whether a height is that of the floor.
     pub(crate) fn is_floor(&self, z: f64) -> bool {
         z < self.floor + 0.03 * self.metre

@@ -23,6 +23,8 @@ pub(super) struct Draft<'a> {
     /// Where the box came from: points, or the photos that it was fitted to.
     pub(super) box_from: &'static str,
     pub(super) score: f64,
+    /// Share of the box that photos see past; 0 for objects.
+    pub(super) free: f64,
     /// The named object that it is.
     pub(super) object: Option<&'a Object>,
     terms: Terms,
@@ -50,6 +52,7 @@ pub(crate) fn instances(
     let drafts: Vec<Draft> =
         (0..tracks.len()).into_par_iter().filter_map(|t| draft(input, lifted, tracks, t, synonyms, &around)).collect();
     let mut drafts = named::combined(input, drafts);
+    named::doubted(input, &mut drafts);
     drafts.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.track.cmp(&b.track)));
     let order = drafts.iter().map(|d| d.track).collect();
     let all =
@@ -91,8 +94,10 @@ fn draft<'a>(
         fitted.obb = object.upright.obb();
         score = named::probability(object.score);
         box_from = "photos";
+    } else {
+        label = named::by_shape(&label, &fitted.obb, around.floor(), input.metre);
     }
-    Some(Draft { track: t, label, label_share, fitted, box_from, score, object, terms, views, best_view })
+    Some(Draft { track: t, label, label_share, fitted, box_from, score, free: 0.0, object, terms, views, best_view })
 }
 
 /// Views with masks, the best of them (largest area x centring x visibility), and the share of the views that show
@@ -178,7 +183,7 @@ fn score_evidence(d: &Draft) -> serde_json::Value {
     let t = &d.terms;
     match d.object {
         None => json!({ "formula": "product of the terms", "masks": round(t.masks), "views": round(t.views),
-            "found_where_visible": round(t.found), "agreement": round(t.agreement), "points": round(t.points) }),
+            "found_where_visible": round(t.found), "agreement": round(t.agreement), "points": round(t.points), "seen_past": round(d.free) }),
         Some(o) => json!({ "formula": "1 - exp(-detector / 0.2)", "detector": round(o.score),
             "photos": o.sightings.len(), "must_show": o.visible_in, "filled": round(o.filled) }),
     }

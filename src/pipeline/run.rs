@@ -4,6 +4,8 @@ use super::resources::{Timing, peak_memory_mib, reset_peak_memory};
 use super::stages;
 use super::worker::{StageJob, Worker};
 use super::{Message, RunOptions, Stage};
+use crate::perception::detector::DetectError;
+use crate::perception::objects::MaskError;
 use crate::scene::folder::{FolderError, SceneFolder, SceneMeta, StageRecord, VERSION, write_atomic};
 use crate::scene::{Cancelled, Job as _, Similarity};
 use std::fs::File;
@@ -40,9 +42,6 @@ pub enum RunError {
     /// The masks' file cannot be used.
     #[error(transparent)]
     Masks(#[from] crate::perception::files::MaskFileError),
-    /// The masks of named objects cannot be made.
-    #[error(transparent)]
-    Objects(#[from] crate::perception::objects::MaskError),
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] crate::models::ModelError),
@@ -66,6 +65,24 @@ pub enum RunError {
     /// No threads could be started.
     #[error("--threads: {0}")]
     Threads(String),
+}
+
+impl From<DetectError> for RunError {
+    fn from(e: DetectError) -> Self {
+        match e {
+            DetectError::Cancelled(e) => Self::Cancelled(e),
+            DetectError::Model(e) => Self::Model(e),
+        }
+    }
+}
+
+impl From<MaskError> for RunError {
+    fn from(e: MaskError) -> Self {
+        match e {
+            MaskError::Cancelled(e) => Self::Cancelled(e),
+            MaskError::Model(e) => Self::Model(e),
+        }
+    }
 }
 
 /// A run in progress.

@@ -11,7 +11,7 @@ use nalgebra::{SMatrix, SVector};
 /// Foot, logarithms of the sides, yaw.
 type Parameters = SVector<f64, 7>;
 
-/// What things stay upright on the floor by, metres, and how far a box may reach into a wall, metres.
+/// How far a box may reach into the floor and into a wall, metres.
 const FLOOR_NOISE: f64 = 0.01;
 const WALL_NOISE: f64 = 0.03;
 /// Weight of the usual sizes, and of the measured depth, against the edges of one detection.
@@ -55,18 +55,17 @@ pub(super) fn fitted(
     let edges = supported
         .sightings
         .iter()
-        .filter_map(|s| {
+        .map(|s| {
             let seed = supporters.seed(s.seed);
             let view = &views[seed.view];
             let bounds = seed.detection.bounds;
-            let near = project(start, &view.camera)?.near;
-            let hidden = hidden_edges(view, &bounds, near, room, options);
+            let hidden = hidden_edges(view, &bounds, seed.depth, start.foot[2], room.metre, options);
             let is_free = std::array::from_fn(|k| hidden[k] || seed.at_border[k]);
-            Some(Edge { camera: view.camera, bounds, is_free, depth: seed.depth, weight: s.weight.max(0.02).sqrt() / mean })
+            Edge { camera: view.camera, bounds, is_free, depth: seed.depth, weight: s.weight.max(0.02).sqrt() / mean }
         })
         .collect();
     let problem = Problem { edges, word, room, options };
-    upright(&minimum(&problem, parameters(start)))
+    problem.upright(&minimum(&problem, parameters(start)))
 }
 
 fn parameters(b: &Upright) -> Parameters {
@@ -74,18 +73,20 @@ fn parameters(b: &Upright) -> Parameters {
     Parameters::from([b.foot[0], b.foot[1], b.foot[2], w, d, h, b.yaw])
 }
 
-fn upright(p: &Parameters) -> Upright {
-    /// Logarithms of the smallest and the largest side that a step may reach, scene units.
-    const SIDES: (f64, f64) = (-5.3, 1.7);
-    let side = |k: usize| p[k].clamp(SIDES.0, SIDES.1).exp();
-    Upright { foot: [p[0], p[1], p[2]], size: [side(3), side(4), side(5)], yaw: p[6] }
-}
-
 impl Problem<'_> {
+    /// The box of some parameters. What stands on floors stands on this one, whatever its parameter says.
+    fn upright(&self, p: &Parameters) -> Upright {
+        /// Logarithms of the smallest and the largest side that a step may reach, scene units.
+        const SIDES: (f64, f64) = (-5.3, 1.7);
+        let side = |k: usize| p[k].clamp(SIDES.0, SIDES.1).exp();
+        let foot = if self.word.support == Support::Floor { self.room.floor } else { p[2] };
+        Upright { foot: [p[0], p[1], foot], size: [side(3), side(4), side(5)], yaw: p[6] }
+    }
+
     /// All residuals in standard deviations; their number does not depend on the parameters.
     fn residuals(&self, p: &Parameters, out: &mut Vec<f64>) {
         out.clear();
-        let b = upright(p);
+        let b = self.upright(p);
         for e in &self.edges {
             self.of_edges(&b, e, out);
         }
@@ -95,9 +96,7 @@ impl Problem<'_> {
         for (side, span) in [(long, sizes.longest), (short, sizes.shortest), (tall, sizes.height)] {
             out.push(SIZES * off_usual(side / metre, &span));
         }
-        let stands = self.word.support == Support::Floor;
-        let below = (b.foot[2] - self.room.floor) / (FLOOR_NOISE * metre);
-        out.push(if stands { below } else { below.min(0.0) });
+        out.push(((b.foot[2] - self.room.floor) / (FLOOR_NOISE * metre)).min(0.0));
         out.push(self.room.off_grid(b.yaw) / self.options.yaw_noise[usize::from(turns_freely(self.word))]);
         for wall in &self.room.walls {
             let deepest = b.corners().iter().map(|c| wall.distance(c)).fold(f64::INFINITY, f64::min);

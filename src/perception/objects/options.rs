@@ -39,11 +39,12 @@ pub struct ObjectOptions {
     pub free_edge: f64,
     /// Standard deviation of the yaw from that of the walls, radians: of what people line up with walls, and of the rest.
     pub yaw_noise: [f64; 2],
-    /// Largest thickness of a thing that hangs flat on a wall.
+    /// Farthest that the back of a thing is from the wall that it hangs flat on; twice that is its largest thickness.
     pub flat_on_wall: f64,
     /// Largest gap between two books of one row.
     pub row_gap: f64,
-    /// 2D overlap, averaged over the photos, from which the weaker of two objects is the stronger seen twice.
+    /// Share of its rectangles, averaged over the photos, or of its box within a stronger object of the same name, from
+    /// which an object is a part of that.
     pub same_projection: f64,
     /// 3D IoU from which the weaker of two objects is the stronger found twice.
     pub same_place: f64,
@@ -71,7 +72,7 @@ impl Default for ObjectOptions {
             yaw_noise: [0.12, 0.35],
             flat_on_wall: 0.08,
             row_gap: 0.06,
-            same_projection: 0.6,
+            same_projection: 0.7,
             same_place: 0.3,
         }
     }

@@ -57,6 +57,12 @@ impl Room {
         Self { floor, grid: grid(&walls), walls, metre }
     }
 
+    /// The wall that is nearest behind a point, no farther than `reach`.
+    pub(crate) fn wall_behind(&self, p: &Point3<f64>, reach: f64) -> Option<&Wall> {
+        let near = self.walls.iter().filter(|w| w.faces(p) && w.distance(p).abs() <= reach);
+        near.min_by(|a, b| a.distance(p).abs().total_cmp(&b.distance(p).abs()))
+    }
+
     /// Turn of a yaw from the nearest direction of the walls, radians; 0 without walls.
     pub(crate) fn off_grid(&self, yaw: f64) -> f64 {
         self.grid.map_or(0.0, |g| (yaw - g + 0.5 * FRAC_PI_2).rem_euclid(FRAC_PI_2) - 0.5 * FRAC_PI_2)

@@ -1,6 +1,9 @@
-//! Books that stand side by side are one row of books: that is what a person would point at, and what fits one box.
+//! Objects that belong together: books that stand side by side are one row, those on each
+//! other one stack, rows above each other stand in a shelf, and a
+//! plant includes its pot. That is what a person would point at.
 
 use super::{Object, ObjectOptions, Room, Sighting, Upright};
+use crate::perception::vocabulary;
 
 /// Fewest books of a row.
 const ROW: usize = 3;
@@ -14,20 +17,26 @@ pub(super) fn joined(objects: Vec<Object>, room: &Room, o: &ObjectOptions) -> Ve
     let mut group: Vec<usize> = (0..books.len()).collect();
     for a in 0..books.len() {
         for b in 0..a {
-            if group[a] != group[b] && beside(&books[a].upright, &books[b].upright, o.row_gap * room.metre) {
+            let (x, y, gap) = (&books[a].upright, &books[b].upright, o.row_gap * room.metre);
+            if group[a] != group[b] && (beside(x, y, gap) || stacked(x, y, gap)) {
                 let (from, to) = (group[a].max(group[b]), group[a].min(group[b]));
                 group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
             }
         }
     }
+    let mut rows = Vec::new();
     for g in 0..books.len() {
         let members: Vec<&Object> = (0..books.len()).filter(|k| group[*k] == g).map(|k| &books[k]).collect();
-        if members.len() < ROW {
+        let is_stack = members.len() > 1 && members.iter().all(|m| stacked(&members[0].upright, &m.upright, o.row_gap * room.metre));
+        if members.len() < ROW && !is_stack {
             rest.extend(members.into_iter().cloned());
         } else {
-            rest.push(row(&members, room));
+            rows.push(row(&members, room));
         }
     }
+    rest.extend(shelves(&rows, &rest, room));
+    rest.extend(rows);
+    let mut rest = potted(rest, room);
     rest.sort_by(|a, b| b.score.total_cmp(&a.score));
     rest
 }
@@ -42,10 +51,32 @@ fn beside(a: &Upright, b: &Upright, gap: f64) -> bool {
     mid.abs() < LEVEL * tall && (0..2).all(|k| q[k].abs() < reach(k) + gap)
 }
 
+/// Whether one book lies on the other, with less than `gap` between them; a book lies on itself.
+fn stacked(a: &Upright, b: &Upright, gap: f64) -> bool {
+    let q = a.to_local(&b.center());
+    let apart = (a.foot[2] - b.top()).max(b.foot[2] - a.top());
+    (0..2).all(|k| q[k].abs() < 0.35 * a.sides()[0].max(b.sides()[0])) && apart < gap
+}
+
 fn row(members: &[&Object], room: &Room) -> Object {
-    let mut whole = Upright { yaw: room.along_grid(members[0].upright.yaw), ..members[0].upright };
-    for m in members {
-        whole = whole.with(&m.upright);
+    let first = Upright { yaw: room.along_grid(members[0].upright.yaw), ..members[0].upright };
+    let mut whole = members.iter().fold(first, |b, m| b.with(&m.upright));
+    // Across the row its members agree; their distances are noisy, and the outermost of many is far off.
+    let across = usize::from(whole.size[0] > whole.size[1]);
+    let ends = |sign: f64| {
+        let end = |m: &&Object| {
+            let q = m.upright.corners().map(|c| whole.to_local(&c)[across] * sign);
+            q.into_iter().fold(f64::NEG_INFINITY, f64::max)
+        };
+        let mut all: Vec<f64> = members.iter().map(end).collect();
+        all.sort_by(f64::total_cmp);
+        sign * all[all.len() / 2]
+    };
+    if members.len() >= ROW {
+        let (lo, hi) = (ends(-1.0), ends(1.0));
+        let shift = whole.axes()[across] * (0.5 * (lo + hi));
+        (whole.foot[0], whole.foot[1]) = (whole.foot[0] + shift.x, whole.foot[1] + shift.y);
+        whole.size[across] = (hi - lo).max(1e-3);
     }
     let best = members.iter().map(|m| m.score).fold(0.0, f64::max);
     let mut sightings: Vec<Sighting> = members.iter().flat_map(|m| m.sightings.iter().cloned()).collect();
@@ -61,4 +92,71 @@ fn row(members: &[&Object], room: &Room) -> Object {
         visible_in: members.iter().map(|m| m.visible_in).max().unwrap_or(0),
         filled: sum(|m| m.filled) / members.len() as f64,
     }
+}
+
+/// Shelves that rows of books above each other stand in, where the detector has found none there.
+fn shelves(rows: &[Object], others: &[Object], room: &Room) -> Vec<Object> {
+    /// Largest gap between two boards, and thickness of a shelf's sides, metres.
+    const BOARDS: f64 = 0.45;
+    const SIDE: f64 = 0.03;
+    /// A shelf whose lowest books are no higher than this stands on the floor, metres.
+    const LOW: f64 = 0.8;
+    /// What a shelf is worth that is known by its books only, of the mean of their scores.
+    const KNOWN_BY_BOOKS: f64 = 0.7;
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|a, b| rows[*a].upright.foot[2].total_cmp(&rows[*b].upright.foot[2]));
+    let mut stacks: Vec<Vec<usize>> = Vec::new();
+    for i in order {
+        let above = |stack: &&mut Vec<usize>| {
+            let lower = &rows[stack[stack.len() - 1]].upright;
+            let q = lower.to_local(&rows[i].upright.center());
+            let gap = rows[i].upright.foot[2] - lower.top();
+            (0..2).all(|k| q[k].abs() < 0.5 * (lower.size[k] + rows[i].upright.size[k]))
+                && gap < BOARDS * room.metre
+                && gap > -0.5 * lower.size[2]
+        };
+        match stacks.iter_mut().find(above) {
+            Some(stack) => stack.push(i),
+            None => stacks.push(vec![i]),
+        }
+    }
+    let shelf = |stack: &Vec<usize>| {
+        let first = &rows[stack[0]];
+        let mut b = stack.iter().fold(first.upright, |b, i| b.with(&rows[*i].upright));
+        (0..2).for_each(|k| b.size[k] += 2.0 * SIDE * room.metre);
+        b.size[2] += SIDE * room.metre;
+        if b.foot[2] < room.floor + LOW * room.metre {
+            (b.foot[2], b.size[2]) = (room.floor, b.top() - room.floor);
+        }
+        let score = stack.iter().map(|i| rows[*i].score).sum::<f64>() / stack.len() as f64 * KNOWN_BY_BOOKS;
+        let votes = vec![("book".to_owned(), stack.iter().flat_map(|i| &rows[*i].votes).map(|v| v.1).sum())];
+        let (visible_in, filled) = (first.visible_in, first.filled);
+        // Nobody has seen the shelf itself: no rectangle is its own.
+        let sightings = Vec::new();
+        Object { label: "bookshelf".into(), score, upright: b, votes, sightings, visible_in, filled }
+    };
+    let known = |s: &Object| others.iter().any(|o| o.upright.obb().iou(&s.upright.obb()) > 0.3 && o.label != "book");
+    stacks.iter().filter(|s| s.len() > 1).map(shelf).filter(|s| !known(s)).collect()
+}
+
+/// The objects with the pots of plants, which detectors call vases and bowls, taken into the plants.
+fn potted(objects: Vec<Object>, room: &Room) -> Vec<Object> {
+    let is_pot = |o: &Object| matches!(o.label.as_str(), "vase" | "bowl" | "flower pot" | "bucket");
+    let is_plant = |o: &Object| vocabulary::same(&o.label, "plant");
+    let (pots, mut rest): (Vec<Object>, Vec<Object>) = objects.into_iter().partition(is_pot);
+    for pot in pots {
+        let holds = |plant: &&mut Object| {
+            let q = plant.upright.to_local(&pot.upright.center());
+            let below = plant.upright.foot[2] - pot.upright.foot[2];
+            is_plant(plant)
+                && (0..2).all(|k| q[k].abs() < 0.5 * plant.upright.size[k])
+                && below > -0.1 * room.metre
+                && below < pot.upright.size[2] + 0.1 * room.metre
+        };
+        match rest.iter_mut().find(holds) {
+            Some(plant) => plant.upright = plant.upright.with(&pot.upright),
+            None => rest.push(pot),
+        }
+    }
+    rest
 }

@@ -1,11 +1,12 @@
 //! What geometry knows better than a detector: what a thing cannot be, and that two objects are one.
 
-use super::shown::{cut, project};
-use super::{Object, ObjectOptions, Room};
+use super::shown::{area, cut, project};
+use super::room::Wall;
+use super::{Object, ObjectOptions, Room, Upright};
 use crate::perception::View;
 use crate::perception::color::lab;
-use crate::perception::detection::iou;
-use crate::perception::vocabulary::{self, Sizes};
+use crate::perception::vocabulary::{self, Sizes, Support};
+use nalgebra::Vector3;
 
 /// Names that detectors give to cupboards: boxes with flat fronts.
 const FRONTS: [&str; 4] = ["microwave", "oven", "screen", "fridge"];
@@ -17,17 +18,36 @@ const DARK: f32 = 28.0;
 /// The objects with names that their boxes allow; those that no name fits are left out.
 pub(super) fn named(objects: Vec<Object>, views: &[View], room: &Room, o: &ObjectOptions) -> Vec<Object> {
     let name = |mut x: Object| {
-        let label = allowed(&x, views, room, o)?;
-        x.label = label.to_owned();
+        let label = allowed(&x, views, room, o)?.to_owned();
+        x.label = label;
+        flattened(&mut x, room, o);
         Some(x)
     };
     objects.into_iter().filter_map(name).collect()
 }
 
+/// Lays a thing that hangs flat on a wall onto it, as thick as such a thing usually is: rectangles do not tell thickness.
+fn flattened(x: &mut Object, room: &Room, o: &ObjectOptions) {
+    let Some(word) = vocabulary::word(&x.label).filter(|w| w.support == Support::Wall || x.label == "screen") else { return };
+    let Some(wall) = hung_on(x, room, o) else { return };
+    let b = &x.upright;
+    let along = Vector3::new(-wall.normal.y, wall.normal.x, 0.0);
+    let reach = b.corners().map(|c| along.dot(&(c - b.center())).abs()).into_iter().fold(0.0, f64::max);
+    // The box may be turned against the wall by a little: its longer side is the thing's width.
+    let width = (2.0 * reach).min(b.sides()[0]);
+    let thick = word.sizes.shortest.typical * room.metre;
+    let center = b.center() + wall.normal * (0.5 * thick - wall.distance(&b.center()));
+    x.upright = Upright {
+        foot: [center.x, center.y, b.foot[2]],
+        size: [width, thick, b.size[2]],
+        yaw: along.y.atan2(along.x),
+    };
+}
+
 /// The name of an object, after what its box says of it.
 fn allowed<'a>(x: &'a Object, views: &[View], room: &Room, o: &ObjectOptions) -> Option<&'a str> {
     let [long, short, tall] = x.upright.sides().map(|s| s / room.metre);
-    let at_wall = hangs_flat(x, room, o);
+    let at_wall = hung_on(x, room, o).is_some();
     if FRONTS.contains(&x.label.as_str()) {
         let sizes = vocabulary::word(&x.label)?.sizes;
         if at_wall && x.label != "fridge" {
@@ -57,15 +77,15 @@ fn exceeds(sizes: &Sizes, long: f64, tall: f64) -> bool {
     long > SLACK * sizes.longest.most || tall > SLACK * sizes.height.most
 }
 
-/// Whether a thing hangs flat on a wall, clear of the floor.
-fn hangs_flat(x: &Object, room: &Room, o: &ObjectOptions) -> bool {
+/// The wall that a thing hangs flat on, clear of the floor.
+fn hung_on<'r>(x: &Object, room: &'r Room, o: &ObjectOptions) -> Option<&'r Wall> {
+    /// Height above the floor from which a thing hangs, metres.
+    const CLEAR: f64 = 0.5;
     let b = &x.upright;
-    let clear = b.foot[2] > room.floor + 0.5 * room.metre;
-    let before = |w: &super::room::Wall| {
-        let farthest = b.corners().iter().map(|c| w.distance(c)).fold(f64::NEG_INFINITY, f64::max);
-        w.faces(&b.center()) && farthest < (o.flat_on_wall + 0.06) * room.metre
-    };
-    clear && room.walls.iter().any(before)
+    let reach = (o.flat_on_wall + 0.5 * b.sides()[1] / room.metre) * room.metre;
+    let wall = room.wall_behind(&b.center(), reach)?;
+    let is_thin = b.sides()[1] < 2.0 * o.flat_on_wall * room.metre;
+    (is_thin && b.foot[2] > room.floor + CLEAR * room.metre).then_some(wall)
 }
 
 /// Median lightness (CIE L) of the middle of an object in the photo that shows it largest.
@@ -112,10 +132,17 @@ fn is_again(x: &Object, stronger: &Object, views: &[View], o: &ObjectOptions) ->
     if inside > o.same_projection * x.upright.obb().volume() {
         return true;
     }
-    let bounds = |x: &Object, view: usize| project(&x.upright, &views[view].camera).map(|p| cut(&p.bounds, &views[view].camera));
-    let overlaps = x.sightings.iter().map(|s| {
-        let other = bounds(stronger, s.view);
-        other.map_or(0.0, |r| iou(&s.detection.bounds, &r))
+    // Its rectangles lie within those of the stronger one, in all photos and near it: it is what one saw of that.
+    let away = (x.upright.center() - stronger.upright.center()).xy().norm();
+    let inside = x.sightings.iter().map(|s| {
+        let camera = &views[s.view].camera;
+        let r = s.detection.bounds;
+        project(&stronger.upright, camera).map_or(0.0, |p| {
+            let b = cut(&p.bounds, camera);
+            let both = area(&[b[0].max(r[0]), b[1].max(r[1]), b[2].min(r[2]), b[3].min(r[3])]);
+            both / area(&r).max(1.0)
+        })
     });
-    overlaps.sum::<f64>() >= o.same_projection * x.sightings.len() as f64
+    let share = inside.sum::<f64>() / x.sightings.len().max(1) as f64;
+    share >= o.same_projection && away < 0.5 * (x.upright.sides()[0] + stronger.upright.sides()[0])
 }

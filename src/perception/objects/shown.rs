@@ -1,6 +1,6 @@
 //! What a photo shows of a box: its projection, and what stands before it.
 
-use super::{ObjectOptions, Room, Upright};
+use super::{ObjectOptions, Upright};
 use crate::perception::View;
 use crate::scene::Camera;
 
@@ -118,9 +118,11 @@ fn free(bounds: &[f64; 4], rows: &[[usize; SAMPLES]; 2]) -> [f64; 4] {
     [x0, y0, x1, y1]
 }
 
-/// For each edge of a rectangle (left, top, right, bottom) whether what lies just beyond it is nearer than `near`: the edge is then
-/// that of what hides the thing.
-pub(super) fn hidden_edges(view: &View, r: &[f64; 4], near: f64, room: &Room, o: &ObjectOptions) -> [bool; 4] {
+/// For each edge of a rectangle (left, top, right, bottom) whether what lies just beyond it stands before the thing, at depth `depth` and
+/// with its foot at height `foot`: the edge is then that of what hides it. What is no higher than the foot hides nothing.
+pub(super) fn hidden_edges(view: &View, r: &[f64; 4], depth: f64, foot: f64, metre: f64, o: &ObjectOptions) -> [bool; 4] {
+    /// Least height above the foot of what can hide a thing, metres.
+    const ABOVE: f64 = 0.06;
     let (w, h) = (r[2] - r[0], r[3] - r[1]);
     let strips = [
         [r[0] - 0.12 * w, r[1] + 0.2 * h, r[0] - 0.03 * w, r[3] - 0.2 * h],
@@ -128,18 +130,21 @@ pub(super) fn hidden_edges(view: &View, r: &[f64; 4], near: f64, room: &Room, o:
         [r[2] + 0.03 * w, r[1] + 0.2 * h, r[2] + 0.12 * w, r[3] - 0.2 * h],
         [r[0] + 0.2 * w, r[3] + 0.03 * h, r[2] - 0.2 * w, r[3] + 0.12 * h],
     ];
-    let least = near - 0.2 * o.depth_noise[0] * room.metre - o.depth_noise[1] * near;
+    let least = depth - 0.2 * o.depth_noise[0] * metre - o.depth_noise[1] * depth;
     strips.map(|s| {
         const ALONG: usize = 5;
-        let mut z: Vec<f64> = (0..ALONG * ALONG)
-            .map(|k| {
-                let at = |k: usize, lo: f64, hi: f64| lo + (hi - lo) * (k as f64 + 0.5) / ALONG as f64;
-                depth_at(view, at(k % ALONG, s[0], s[2]), at(k / ALONG, s[1], s[3]))
-            })
-            .filter(|z| *z > 0.0)
-            .collect();
-        z.sort_by(f64::total_cmp);
-        z.len() >= ALONG && z[z.len() / 2] < least
+        let (mut known, mut before) = (0usize, 0usize);
+        for k in 0..ALONG * ALONG {
+            let at = |k: usize, lo: f64, hi: f64| lo + (hi - lo) * (k as f64 + 0.5) / ALONG as f64;
+            let (u, v) = (at(k % ALONG, s[0], s[2]), at(k / ALONG, s[1], s[3]));
+            let z = depth_at(view, u, v);
+            if z > 0.0 {
+                known += 1;
+                let hides = z < least && view.camera.unproject(u, v, z).z > foot + ABOVE * metre;
+                before += usize::from(hides);
+            }
+        }
+        known >= ALONG && 2 * before > known
     })
 }
 

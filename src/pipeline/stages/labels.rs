@@ -1,6 +1,7 @@
 //! Stages `masks` and `instances`: what is where, in the images and in 3D.
 
 use super::geometry::{Geometry, METRE};
+use super::learned::{execution, used};
 use super::photos::image_names;
 use super::splats::Surface;
 use crate::instances::{self, Built};
@@ -9,11 +10,13 @@ use crate::perception::files::Wanted;
 use crate::perception::vlm::Vlm;
 use crate::perception::cut::Cutter;
 use crate::perception::detection::Detection;
+use crate::perception::detector::Detector;
 use crate::perception::objects::{self, Object, ObjectOptions};
 use crate::perception::{self, View};
 use crate::pipeline::run::{Bench, Run, RunError};
 use crate::pipeline::{Stage, cache};
 use crate::scene::{Capture, FrameMasks, Instances, Job as _};
+use image::RgbImage;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -53,7 +56,10 @@ pub(in crate::pipeline) fn masks(
     let views = Labelled { names: &names, capture, geometry, surface }.views();
     let found = run.stage(
         Stage::Masks,
-        &json!({ "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))) }),
+        &json!({
+            "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))),
+            "objects": ObjectOptions::default(),
+        }),
         |bench| {
             let masks = views.iter().map(|v| bench.folder.cache().read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?;
             Ok(Labels { masks, objects: cache::read_objects(bench.folder)? })
@@ -109,8 +115,8 @@ fn find_objects(
     views: &[View],
     masks: &mut [FrameMasks],
 ) -> Result<Vec<(u32, Object)>, RunError> {
-    let detections = detections(bench, views)?;
     let options = ObjectOptions::default();
+    let detections = detections(bench, views, &options)?;
     let room = perception::geometric::room(cloud, views, METRE, bench.options.seed);
     let objects = objects::find(views, &detections, &room, &options, bench.job)?;
     let first = 1 + masks.iter().flat_map(|f| &f.masks).map(|m| m.instance_id).max().unwrap_or(0);
@@ -120,15 +126,16 @@ fn find_objects(
     Ok((first..).zip(objects).collect())
 }
 
-fn detections(_bench: &mut Bench, views: &[View]) -> Result<Vec<Vec<Detection>>, RunError> {
-    let path = std::env::var("HOLO_DET").unwrap_or_default();
-    let all: serde_json::Value = std::fs::read(path).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
-    let of = |v: &View| {
-        let found = all["images"].as_object().into_iter().flatten().find(|(n, _)| std::path::Path::new(n.as_str()).file_stem().is_some_and(|s| s == v.stem));
-        let list = found.and_then(|f| f.1.as_array()).cloned().unwrap_or_default();
-        list.iter().map(|d| Detection { label: d["label"].as_str().unwrap_or_default().into(), score: d["score"].as_f64().unwrap_or(0.0), bounds: std::array::from_fn(|k| d["xyxy"][k].as_f64().unwrap_or(0.0)) }).collect()
-    };
-    Ok(views.iter().map(of).collect())
+/// Boxes with names in every photo, from the detector in the program or another; none with `--detector none`.
+fn detections(bench: &mut Bench, views: &[View], options: &ObjectOptions) -> Result<Vec<Vec<Detection>>, RunError> {
+    let mut detector = Detector::bundled(execution(bench.options.device))?;
+    // Agreement of photos sorts out what one photo cannot, so that weaker boxes are of use.
+    detector.settings.least_score = options.least_score;
+    let photos: Vec<&RgbImage> = views.iter().map(|v| v.image).collect();
+    let found = detector.detect_all(&photos, bench.job)?;
+    used(bench, "detector", Some((detector.name().to_owned(), detector.provider())));
+    bench.figure("detections", json!(found.iter().map(Vec::len).sum::<usize>()));
+    Ok(found)
 }
 
 /// Instances in 3D, and the masks that belong to them.

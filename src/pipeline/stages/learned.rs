@@ -33,7 +33,8 @@ pub(super) fn state_of(path: &Path) -> String {
     blake3::hash(states.collect::<String>().as_bytes()).to_hex().to_string()
 }
 
-fn execution(device: Device) -> Execution {
+/// What models run on.
+pub(super) fn execution(device: Device) -> Execution {
     let accelerator = match device {
         Device::Auto => Accelerator::Auto,
         Device::Gpu => Accelerator::Gpu,

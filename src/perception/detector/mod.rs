@@ -3,6 +3,7 @@
 //! A file is recognised by its inputs and outputs, not by its name. What comes out is in the pixels of the photo, whatever
 //! the model saw of it.
 
+mod choice;
 mod decode;
 mod inputs;
 mod labels;
@@ -16,6 +17,7 @@ mod tiles;
 mod tokens;
 mod yolo;
 
+pub use choice::DetectorChoice;
 pub use recognise::Family;
 
 use super::detection::Detection;
@@ -26,6 +28,7 @@ use decode::{Decoded, Wanted, decode};
 use image::RgbImage;
 use inputs::Texts;
 use nms::{Found, suppressed};
+use rayon::prelude::*;
 use recognise::Kind;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -151,9 +154,10 @@ impl Detector {
     /// What is in many photos, in their order.
     pub fn detect_all(&self, images: &[&RgbImage], job: &dyn Job) -> Result<Vec<Vec<Detection>>, DetectError> {
         let mut out = Vec::with_capacity(images.len());
-        for (done, image) in images.iter().enumerate() {
-            job.tick(done, images.len())?;
-            out.push(self.detect(image)?);
+        // While the model looks at one photo, others are made ready and read.
+        for some in images.chunks(rayon::current_num_threads()) {
+            job.tick(out.len(), images.len())?;
+            out.extend(some.par_iter().map(|image| self.detect(image)).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(out)
     }

@@ -174,6 +174,35 @@ fn a_cancelled_search_stops() {
     }
     let detector = Detector::load(&graph("yolov8.onnx"), CPU).unwrap();
     let image = halves();
-    let result = detector.detect_all(&[&image, &image], &Stopped);
+    let many = vec![&image; 2 * rayon::current_num_threads()];
+    let result = detector.detect_all(&many, &Stopped);
     assert!(matches!(result, Err(DetectError::Cancelled(_))));
+}
+
+#[test]
+fn every_family_of_the_catalogue_is_recognised_and_the_other_way_round() {
+    use std::collections::BTreeSet;
+    let mut files = crate::models::onnx_files(&graph(""));
+    files.extend(crate::models::onnx_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models")));
+    let found: BTreeSet<String> = files.iter().map(|f| identify(&f.path).unwrap().unwrap().to_owned()).collect();
+    let mut roles = crate::models::catalogue().unwrap();
+    roles.retain(|r| r.role == "detector");
+    let listed: BTreeSet<String> = roles.iter().flat_map(|r| &r.sources).filter_map(|s| s.family.clone()).collect();
+    assert_eq!(found, listed);
+}
+
+/// `cargo test --release --lib -- --ignored --nocapture seconds_for_48_photos`
+#[test]
+#[ignore = "a measurement"]
+fn seconds_for_48_photos() {
+    let photos: Vec<RgbImage> = (0..24).map(|k| photo(&format!("{:04}.jpg", 2 * k))).collect();
+    let many: Vec<&RgbImage> = photos.iter().chain(&photos).collect();
+    for by_rten in [false, true] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nanodet.onnx");
+        let detector = Detector::of(loaded(&path, by_rten)).unwrap();
+        let start = std::time::Instant::now();
+        let found = detector.detect_all(&many, &Quiet).unwrap();
+        let boxes: usize = found.iter().map(Vec::len).sum();
+        println!("{}: {:.2} s, {boxes} boxes", detector.provider().0, start.elapsed().as_secs_f64());
+    }
 }

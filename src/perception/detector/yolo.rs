@@ -54,12 +54,12 @@ pub(super) fn one_tensor(outputs: &Outputs, canvas: [usize; 2], wanted: &Wanted)
     let tensor = tensors.next().ok_or_else(strange)?;
     let masks = tensors.find(|t| t.dims.len() == 4).map_or(0, |t| t.dims[1]);
     let values = tensor.to_f32();
-    let (rows, columns, order) = match tensor.dims.as_slice() {
-        &[n, 7] => (n, 7, Order::Numbered),
-        &[n, 6] => (n, 6, Order::Finished),
+    let (rows, columns, order) = match *tensor.dims.as_slice() {
+        [n, 7] => (n, 7, Order::Numbered),
+        [n, 6] => (n, 6, Order::Finished),
         // Nothing found.
-        &[1, n, m] if n * m == 0 => return Ok(Decoded::default()),
-        &[1, a, b] => (a, b, order(a, b, canvas, masks, wanted.classes).ok_or_else(strange)?),
+        [1, n, m] if n * m == 0 => return Ok(Decoded::default()),
+        [1, a, b] => (a, b, order(a, b, canvas, masks, wanted.classes).ok_or_else(strange)?),
         _ => return Err(strange()),
     };
     let finished = matches!(order, Order::Finished | Order::Numbered | Order::Queries);

@@ -161,6 +161,9 @@ fn wrong_files_are_refused_before_any_work() {
         ("--depth-model", model("xfeat.onnx"), ["xfeat.onnx", "Depth Anything"]),
         ("--depth-model", cut, ["cut.onnx", "ONNX file"]),
         ("--depth-model", dir.path().join("none.onnx"), ["--depth-model", "none.onnx"]),
+        ("--detector", dir.path().join("none.onnx"), ["--detector", "none.onnx"]),
+        ("--detector", model("vggt.onnx"), ["vggt.onnx", "expected is a detector"]),
+        ("--detector", model("detectors/dino/labels.txt"), ["labels.txt", "ONNX file"]),
     ] {
         common::Ran::of(&mut run(&input, &scene, &[option, file.to_str().unwrap()])).fails(&words);
         assert!(!scene.exists());

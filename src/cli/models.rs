@@ -3,8 +3,10 @@
 use super::Print;
 use anyhow::Result;
 use holoscope::geometry::identify;
-use holoscope::models::{FoundModel, Source, catalogue, models_folder, onnx_files, runtime};
+use holoscope::models::{FoundModel, ModelError, Source, catalogue, models_folder, onnx_files, runtime};
+use holoscope::perception::detector;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// A file of the models folder, and what it was recognised as.
 struct File {
@@ -50,7 +52,7 @@ pub(super) fn models(print: Print) -> Result<()> {
     }
     text += &match &library {
         Ok(path) => format!("ONNX Runtime: {}\n", path.display()),
-        Err(problem) => format!("ONNX Runtime: {problem}\n"),
+        Err(problem) => format!("ONNX Runtime: {problem}\nModels are run by RTen, which is in the program.\n"),
     };
     if let Some(folder) = &folder {
         let none = if files.is_empty() { ": no ONNX files in it; put models there" } else { "" };
@@ -68,7 +70,15 @@ pub(super) fn models(print: Print) -> Result<()> {
 }
 
 fn recognised(model: FoundModel) -> File {
-    File { family: identify(&model.path).map_err(|e| e.to_string()), model }
+    File { family: family(&model.path).map_err(|e| e.to_string()), model }
+}
+
+/// What a file is good for, in the words of the catalogue.
+fn family(path: &Path) -> Result<Option<&'static str>, ModelError> {
+    match identify(path)? {
+        Some(family) => Ok(Some(family)),
+        None => detector::identify(path),
+    }
 }
 
 /// The files that a source can use.

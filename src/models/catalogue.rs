@@ -32,7 +32,7 @@ pub struct Source {
     pub in_this_version: bool,
     /// The option that asks for it.
     pub option: Option<String>,
-    /// The family that a model file is recognised as, the same words as [`crate::geometry`] uses.
+    /// The family that a model file is recognised as, the same words as [`crate::geometry`] and [`crate::perception`] use.
     pub family: Option<String>,
     /// Files of the model, as they are published.
     pub files: Vec<String>,

@@ -15,7 +15,9 @@ type Parameters = SVector<f64, 7>;
 const FLOOR_NOISE: f64 = 0.01;
 const WALL_NOISE: f64 = 0.03;
 /// Weight of the usual sizes, and of the measured depth, against the edges of one detection.
-const SIZES: f64 = 1.5;
+const SIZES: f64 = 2.0;
+/// Photos from which on more of them do not make a fit surer: a detector errs alike in neighbouring photos.
+const INDEPENDENT: f64 = 8.0;
 const DEPTH: f64 = 0.3;
 /// Noise of the depth in the middle of a rectangle: a constant in metres and a share of the distance.
 const DEPTH_NOISE: [f64; 2] = [0.15, 0.1];
@@ -50,8 +52,9 @@ pub(super) fn fitted(
     room: &Room,
     options: &ObjectOptions,
 ) -> Upright {
-    let mean = supported.sightings.iter().map(|s| s.weight.max(0.02).sqrt()).sum::<f64>()
-        / supported.sightings.len().max(1) as f64;
+    let n = supported.sightings.len().max(1) as f64;
+    let mean = supported.sightings.iter().map(|s| s.weight.max(0.02).sqrt()).sum::<f64>() / n;
+    let worth = (INDEPENDENT / n).min(1.0).sqrt() / mean;
     let edges = supported
         .sightings
         .iter()
@@ -61,7 +64,7 @@ pub(super) fn fitted(
             let bounds = seed.detection.bounds;
             let hidden = hidden_edges(view, &bounds, seed.depth, start.foot[2], room.metre, options);
             let is_free = std::array::from_fn(|k| hidden[k] || seed.at_border[k]);
-            Edge { camera: view.camera, bounds, is_free, depth: seed.depth, weight: s.weight.max(0.02).sqrt() / mean }
+            Edge { camera: view.camera, bounds, is_free, depth: seed.depth, weight: s.weight.max(0.02).sqrt() * worth }
         })
         .collect();
     let problem = Problem { edges, word, room, options };

@@ -7,6 +7,8 @@ use crate::perception::vocabulary;
 
 /// Fewest books of a row.
 const ROW: usize = 3;
+/// Depth of a book that stands in a row, as a share of the longer side of one that lies.
+const BOOK_DEPTH: f64 = 0.85;
 /// Largest difference of the heights at which two books of a row stand, and by which one is before the other, as a share
 /// of their own height and depth.
 const LEVEL: f64 = 0.35;
@@ -76,7 +78,9 @@ fn row(members: &[&Object], room: &Room) -> Object {
         let (lo, hi) = (ends(-1.0), ends(1.0));
         let shift = whole.axes()[across] * (0.5 * (lo + hi));
         (whole.foot[0], whole.foot[1]) = (whole.foot[0] + shift.x, whole.foot[1] + shift.y);
-        whole.size[across] = (hi - lo).max(1e-3);
+        // Of books in a shelf only the backs are seen: a row is at least as deep as a book usually is wide.
+        let usual = vocabulary::word("book").map_or(0.0, |w| w.sizes.longest.typical * BOOK_DEPTH);
+        whole.size[across] = (hi - lo).max(usual * room.metre);
     }
     let best = members.iter().map(|m| m.score).fold(0.0, f64::max);
     let mut sightings: Vec<Sighting> = members.iter().flat_map(|m| m.sightings.iter().cloned()).collect();

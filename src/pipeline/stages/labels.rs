@@ -10,7 +10,6 @@ use crate::perception::files::Wanted;
 use crate::perception::vlm::Vlm;
 use crate::perception::cut::Cutter;
 use crate::perception::detection::Detection;
-use crate::perception::detector::Detector;
 use crate::perception::objects::{self, Object, ObjectOptions};
 use crate::perception::{self, View};
 use crate::pipeline::run::{Bench, Run, RunError};
@@ -58,6 +57,8 @@ pub(in crate::pipeline) fn masks(
         Stage::Masks,
         &json!({
             "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))),
+            "detector": run.options.detector,
+            "detector_files": run.options.detector.files().iter().map(|f| cache::fingerprint(f)).collect::<Vec<_>>(),
             "objects": ObjectOptions::default(),
         }),
         |bench| {
@@ -128,7 +129,10 @@ fn find_objects(
 
 /// Boxes with names in every photo, from the detector in the program or another; none with `--detector none`.
 fn detections(bench: &mut Bench, views: &[View], options: &ObjectOptions) -> Result<Vec<Vec<Detection>>, RunError> {
-    let mut detector = Detector::bundled(execution(bench.options.device))?;
+    let Some(mut detector) = bench.options.detector.open(execution(bench.options.device))? else {
+        used(bench, "detector", None);
+        return Ok(vec![Vec::new(); views.len()]);
+    };
     // Agreement of photos sorts out what one photo cannot, so that weaker boxes are of use.
     detector.settings.least_score = options.least_score;
     let photos: Vec<&RgbImage> = views.iter().map(|v| v.image).collect();

@@ -228,7 +228,7 @@ fn draw_new(
     let mut draw = |adding: Adding, b: Option<OrientedBox>| out.push(Command::Edit(EditCommand::Draw(adding, b)));
     let on_floor = ray.and_then(|r| gizmo::on_plane(&r, &nalgebra::Point3::new(0.0, 0.0, floor), &Vector3::z()));
     match adding {
-        Adding::Start | Adding::Mask(_) | Adding::Finding => {
+        Adding::Start | Adding::Mask(_) | Adding::Finding(_) => {
             if let (true, true, Some(p)) = (pressed, response.contains_pointer(), on_floor) {
                 draw(Adding::Footprint(p), Some(edit::drawn(&p, &p, scene.model.usual_yaw(), floor, LOW)));
             }

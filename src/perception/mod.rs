@@ -6,7 +6,6 @@ pub mod cut;
 pub mod detection;
 pub mod files;
 pub mod geometric;
-pub mod grow;
 pub mod prompt;
 pub mod rect;
 pub mod surface;

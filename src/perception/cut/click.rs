@@ -2,8 +2,9 @@
 //!
 //! Around the point, in windows of several sizes, pieces are merged to a tree; those around the point that are long in
 //! merging with what is beside them are cut like things in rectangles, and the cuts are scored. The weights of the score
-//! were fitted by least squares to the IoU of 15,000 such cuts with true masks in three rendered rooms; fitted to two
-//! rooms, they choose as well in the third.
+//! were fitted by least squares to the IoU with true masks of 4,800 such cuts of 229 objects in three rendered rooms, by
+//! exact and by reconstructed depth. Fitted to two rooms at a time, what they choose in the third has a mean IoU of 0.70 by
+//! exact and 0.58 by reconstructed depth; the best of what was tried there has 0.78 and 0.67.
 
 use super::cells::Cells;
 use super::ground::Ground;

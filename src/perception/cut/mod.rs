@@ -1,4 +1,10 @@
-//! Prompts to masks without a model.
+//! Prompts to masks without a model: minimum cuts over colour, depth and planes.
+//!
+//! A photo is made ready once: Lab colours, depth, normals, and its large planes, of which those with nothing behind them are
+//! the room (`ground`, `plane`). A prompt is cut in a window of at most 10,000 cells (`cells`), whatever the size of the
+//! thing, so that small things are cut as finely as large ones. A rectangle asks for what is like its inside and unlike what
+//! is around it, in colour, in pieces of surface and in planes (`rectangle`, `partition`); points alone first become a few
+//! things that could be meant (`click`, `tree`). The edge is drawn at the size of the photo (`drawn`).
 
 mod cells;
 mod click;
@@ -15,7 +21,7 @@ use crate::perception::View;
 use crate::perception::prompt::{PreparedPhoto, Prompt, PromptSegmenter, PromptedMask};
 use ground::Ground;
 
-/// The embedded segmenter.
+/// The embedded segmenter. It has no state: one serves all threads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cutter;
 
@@ -51,3 +57,6 @@ impl Ground {
         PromptedMask { mask: drawn::drawn(self, &stage.cells, inside), score: stage.cells.edge(inside) }
     }
 }
+
+#[cfg(test)]
+mod tests;

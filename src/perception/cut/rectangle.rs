@@ -17,7 +17,7 @@ const OUTSIDE: f32 = 2.5;
 /// Rounds of looking like and cutting.
 const ROUNDS: usize = 4;
 /// How much each kind of likeness counts, and most that one of them says, nats.
-const PIECES: f32 = 0.5;
+const PIECES: f32 = 0.3;
 const COLORS: f32 = 0.5;
 const PLANES: f32 = 0.5;
 const MOST: f32 = 3.0;

@@ -229,7 +229,8 @@ fn draw_new(
     let on_floor = ray.and_then(|r| gizmo::on_plane(&r, &nalgebra::Point3::new(0.0, 0.0, floor), &Vector3::z()));
     match adding {
         Adding::Start | Adding::Mask(_) | Adding::Finding(_) => {
-            if let (true, true, Some(p)) = (pressed, response.contains_pointer(), on_floor) {
+            // What is pressed over the view, a button of the line above it, is not the floor behind.
+            if let (true, true, Some(p)) = (pressed, response.is_pointer_button_down_on(), on_floor) {
                 draw(Adding::Footprint(p), Some(edit::drawn(&p, &p, scene.model.usual_yaw(), floor, LOW)));
             }
         }

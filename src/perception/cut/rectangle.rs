@@ -41,13 +41,14 @@ const HARD: i32 = 1_000_000;
 /// How many cells around a point are taken with it.
 const SEED: f64 = 1.5;
 /// How many cells of the piece that a point is on are taken with it, to each side.
-const PIECE: f64 = 8.0;
+const PIECE: f64 = 3.0;
 /// Scale of those pieces.
 const FINE: f32 = 1.0;
 
 /// A window with what is needed to cut it.
 pub(super) struct Stage {
     pub(super) cells: Cells,
+    /// What is alike, and how much that counts: planes, colours, then pieces of surface from small to large.
     parts: Vec<(Partition, f32)>,
     /// What speaks for (positive) and against a cell because of where it is; infinite = must not be inside.
     place: Vec<f32>,
@@ -104,6 +105,7 @@ impl Stage {
     /// Likeness and cut in turn.
     fn settled(&self, mut inside: Vec<bool>, points: &[([f64; 2], bool)]) -> Vec<bool> {
         let seeds = self.seeds(points);
+        self.leave_out(&mut inside, points);
         for (i, on) in &seeds {
             inside[*i] = *on;
         }
@@ -116,6 +118,19 @@ impl Stage {
             }
         }
         inside
+    }
+
+    /// To begin with, leaves out the pieces that a point which is not of the thing is on, and none that is.
+    fn leave_out(&self, inside: &mut [bool], points: &[([f64; 2], bool)]) {
+        for (part, _) in self.parts.iter().skip(2) {
+            let label = |p: &[f64; 2]| self.cells.at(*p).map(|i| part.labels[i]);
+            for (p, _) in points.iter().filter(|p| !p.1) {
+                let of_thing = points.iter().any(|q| q.1 && label(&q.0) == label(p));
+                if let Some(piece) = label(p).filter(|_| !of_thing) {
+                    inside.iter_mut().zip(&part.labels).filter(|i| *i.1 == piece).for_each(|i| *i.0 = false);
+                }
+            }
+        }
     }
 
     /// Cells that points hold to a side: those around them, and the small piece of surface that they are on, where no

@@ -31,6 +31,9 @@ const SHOTS: usize = 24;
 /// Pixels of an object in its best photo below which it is not clicked.
 const LEAST: usize = 400;
 
+/// A second click takes away what is wrong, where that is at least one part in so many of the object.
+const WRONG: usize = 10;
+
 fn main() -> Result<()> {
     let all: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| all.iter().any(|a| a == name);
@@ -260,8 +263,14 @@ fn prompted(
     let (clicked, seconds) = answer(photo, &prompt, bits.len())?;
     sums.seconds[1].push(seconds);
     let wrong: Vec<bool> = clicked.iter().zip(bits).map(|(found, real)| *found && !real).collect();
-    prompt.points.push((center(deepest(&wrong, w)), false));
-    let (again, _) = answer(photo, &prompt, bits.len())?;
+    // Nobody clicks away what is hardly wrong.
+    let size = |bits: &[bool]| bits.iter().filter(|b| **b).count();
+    let again = if WRONG * size(&wrong) >= size(bits) {
+        prompt.points.push((center(deepest(&wrong, w)), false));
+        answer(photo, &prompt, bits.len())?.0
+    } else {
+        clicked.clone()
+    };
     let bounds = Rle::encode(width, (bits.len() / w) as u32, bits).bounds().context("an object has no pixels")?;
     let exact = bounds.map(f64::from);
     let sides = [exact[2] - exact[0], exact[3] - exact[1]];

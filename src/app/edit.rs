@@ -3,6 +3,7 @@
 
 use super::gizmo::Tool;
 use super::near::Near;
+use crate::perception::prompt::Prompt;
 use crate::review::edit::{self, Snap};
 use crate::scene::{OrientedBox, Rle};
 use eframe::egui::{Context, Event, Key, Modifiers};
@@ -37,23 +38,30 @@ pub(super) enum Adding {
     Footprint(Point3<f64>),
     /// The footprint is there; its last corner, world. Now the height.
     Height(Point3<f64>),
-    /// A region is being grown.
-    Finding,
+    /// What was pointed out is being looked for.
+    Finding(Asked),
     /// A mask was found, and a box of it.
     Mask(Found),
 }
 
-/// A mask under a click.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
+/// What was pointed out in a photo: points, points that are not of the thing, or a rectangle around it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Asked {
     /// The photo.
     pub photo: usize,
-    /// The pixel that was clicked, in pixels of the camera.
-    pub pixel: [f64; 2],
-    /// How much colours may differ, 1 is usual.
-    pub tolerance: f64,
+    /// In pixels of the camera.
+    pub prompt: Prompt,
+}
+
+/// A mask of what was pointed out.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// What was asked.
+    pub asked: Asked,
     /// The mask, at the size of the photo.
     pub mask: Arc<Rle>,
+    /// Its masks in other photos, when they have been looked through.
+    pub others: Option<Arc<Vec<(usize, Rle)>>>,
 }
 
 /// An edit in progress.
@@ -79,6 +87,8 @@ pub(super) struct BoxEdit {
     pub near: Option<Arc<Near>>,
     /// Fit it to its points as soon as they are there.
     pub fit_later: bool,
+    /// Add it as soon as the other photos have been looked through.
+    pub add_later: bool,
     /// Goes up when what is being dragged must be let go.
     pub cancels: u32,
 }
@@ -97,13 +107,14 @@ impl BoxEdit {
             free: false,
             near: None,
             fit_later: false,
+            add_later: false,
             cancels: 0,
         }
     }
 
     /// The box to show; none before a new one is drawn.
     pub(super) fn shown(&self) -> Option<OrientedBox> {
-        let is_drawn = !matches!(self.what, What::Add(Adding::Start | Adding::Finding));
+        let is_drawn = !matches!(self.what, What::Add(Adding::Start | Adding::Finding(_)));
         is_drawn.then_some(self.now)
     }
 
@@ -154,10 +165,12 @@ pub(super) enum EditCommand {
     PlaneThrough(Point3<f64>, Vector3<f64>),
     /// How far the drawing of a new box is.
     Draw(Adding, Option<OrientedBox>),
-    /// The thing at a pixel of a photo becomes a new instance.
-    MaskAt(usize, [f64; 2]),
-    /// More or less of what is around the clicked pixel.
-    Tolerance(f64),
+    /// A pixel of a photo is of the thing that becomes a new instance, or is not.
+    Point(usize, [f64; 2], bool),
+    /// A new instance is in this rectangle of a photo, `[x0, y0, x1, y1)`.
+    Around(usize, [f64; 4]),
+    /// Forget what was pointed out or drawn of a new instance.
+    Anew,
     /// Around the points.
     Fit,
     /// Down to the floor.
@@ -195,8 +208,6 @@ pub(super) enum EditKey {
     Down,
     TurnLeft,
     TurnRight,
-    More,
-    Less,
     Apply,
     Cancel,
 }
@@ -210,7 +221,7 @@ impl EditKey {
 }
 
 /// Key, what it does, and in words. Only while something is edited; Shift makes a nudge larger.
-pub(super) const KEYS: [(EditKey, Key, &str); 17] = [
+pub(super) const KEYS: [(EditKey, Key, &str); 14] = [
     (EditKey::First, Key::Num1, "Handles that move; of a split, across the first axis"),
     (EditKey::Second, Key::Num2, "Handles that turn; of a split, across the second axis"),
     (EditKey::Third, Key::Num3, "Handles on the faces; of a split, across the third axis"),
@@ -222,9 +233,6 @@ pub(super) const KEYS: [(EditKey, Key, &str); 17] = [
     (EditKey::Down, Key::PageDown, "1 cm down, with Shift 10 cm"),
     (EditKey::TurnLeft, Key::Comma, "1 degree to the left, with Shift 15"),
     (EditKey::TurnRight, Key::Period, "1 degree to the right, with Shift 15"),
-    (EditKey::More, Key::Plus, "More of what is around the clicked place"),
-    (EditKey::More, Key::Equals, "More of what is around the clicked place"),
-    (EditKey::Less, Key::Minus, "Less of what is around the clicked place"),
     (EditKey::Apply, Key::Enter, "Merge, split or add; of a box, that was all"),
     (EditKey::Cancel, Key::Escape, "Let go of what is being dragged, else end"),
     (EditKey::Cancel, Key::E, "Let go of what is being dragged, else end"),
@@ -255,7 +263,7 @@ pub(super) fn pressed(ctx: &Context) -> Vec<EditCommand> {
 
 fn key_of(key: Key, held: Modifiers) -> Option<EditKey> {
     let found = KEYS.iter().find(|k| k.1 == key).map(|k| k.0)?;
-    let shift = !held.shift || found.is_nudge() || found == EditKey::More;
+    let shift = !held.shift || found.is_nudge();
     (!held.command && !held.alt && shift).then_some(found)
 }
 

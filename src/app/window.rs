@@ -5,6 +5,7 @@ mod add;
 mod bar;
 mod choose;
 mod edit;
+mod find;
 mod measure;
 mod poll;
 mod prepare;
@@ -31,7 +32,6 @@ use super::screenshot::Screenshot;
 use super::shortcuts::{self, Mode};
 use super::turning::Turning;
 use super::view_state::{Layout, SceneView};
-use crate::perception::grow::Ground;
 use crate::pipeline::{Pipeline, RunOptions};
 use crate::scene::FrameMasks;
 use crossbeam_channel::{Receiver, Sender};
@@ -66,8 +66,10 @@ enum Answer {
     Rescaled(Result<f64, String>),
     /// Points near the box of an instance.
     Near(u32, Arc<Near>),
-    /// What a click in a photo found.
-    Masked(add::Masked),
+    /// What was pointed out in a photo.
+    Masked(find::Masked),
+    /// The same in the other photos.
+    Carried(find::Carried),
     /// How well boxes fit, by id, with these masks.
     Fitted(Arc<Vec<FrameMasks>>, BTreeMap<u32, f64>),
 }
@@ -98,8 +100,8 @@ pub(super) struct Window {
     reviewer: String,
     title: String,
     options: RunOptions,
-    /// A photo made ready to find things under clicks in.
-    ground: Option<(usize, Arc<Ground>)>,
+    /// Finds what is pointed out in photos; there once something was.
+    finder: Option<find::Finder>,
     shell: ShellState,
     /// It has to be found out anew how well boxes fit.
     fits_old: bool,
@@ -136,7 +138,7 @@ impl Window {
             reviewer: reviewer(),
             title: String::new(),
             options: RunOptions::default(),
-            ground: None,
+            finder: None,
             fits_old: false,
             shell,
         };

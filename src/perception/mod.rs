@@ -7,7 +7,6 @@ pub mod detection;
 pub mod detector;
 pub mod files;
 pub mod geometric;
-pub mod grow;
 pub mod objects;
 pub mod prompt;
 pub mod rect;

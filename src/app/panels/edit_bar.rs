@@ -1,7 +1,7 @@
 //! The line that says what is being edited and what can be done with it.
 
 use crate::app::command::Command;
-use crate::app::edit::{Adding, BoxEdit, EditCommand, What};
+use crate::app::edit::{Adding, BoxEdit, EditCommand, Found, What};
 use crate::app::gizmo::Tool;
 use crate::app::model::Model;
 use crate::app::shortcuts::{Action, tip};
@@ -92,20 +92,23 @@ fn add(ui: &mut Ui, adding: &Adding, out: &mut Vec<Command>) {
     ui.label(RichText::new("New instance").color(COLOR).strong());
     let what = match adding {
         Adding::Start => {
-            "Click it in the photo, or drag its footprint on the floor in 3D or in the top view of the box."
+            "Click it in the photo or drag a rectangle around it there, or drag its footprint on the floor in 3D or in the \
+             top view of the box."
         }
         Adding::Footprint(_) => "Drag to the opposite corner of its footprint.",
         Adding::Height(_) => "Move up to its height and click.",
-        Adding::Finding => "Finding it in the photo...",
-        Adding::Mask(_) => "Is it this? + takes in more, - less; or click another place.",
+        Adding::Finding(_) => "Finding it in the photo...",
+        Adding::Mask(Found { others: None, .. }) => "Is it this? Finding it in the other photos...",
+        Adding::Mask(_) => "Is it this? Click what is missing, Ctrl+click what is not of it.",
     };
     ui.label(what);
-    if let Adding::Mask(found) = adding {
-        for (text, factor) in [("+", 1.25), ("-", 0.8)] {
-            let hint = if factor > 1.0 { "More of what is around the clicked place" } else { "Less of it" };
-            if ui.small_button(text).on_hover_text(hint).clicked() {
-                ask(out, EditCommand::Tolerance(found.tolerance * factor));
-            }
+    if let Adding::Mask(Found { others: Some(others), .. }) = adding {
+        ui.weak(format!("Found in {} other photos.", others.len()));
+    }
+    if matches!(adding, Adding::Finding(_) | Adding::Mask(_)) {
+        let hint = "Forget the points and the rectangle";
+        if ui.small_button("Start again").on_hover_text(hint).clicked() {
+            ask(out, EditCommand::Anew);
         }
     }
     apply_or_not(ui, "Add", matches!(adding, Adding::Height(_) | Adding::Mask(_)), out);

@@ -228,11 +228,13 @@ fn draw_new(
     let mut draw = |adding: Adding, b: Option<OrientedBox>| out.push(Command::Edit(EditCommand::Draw(adding, b)));
     let on_floor = ray.and_then(|r| gizmo::on_plane(&r, &nalgebra::Point3::new(0.0, 0.0, floor), &Vector3::z()));
     match adding {
-        Adding::Start | Adding::Mask(_) | Adding::Finding => {
+        Adding::Start => {
             if let (true, true, Some(p)) = (pressed, response.contains_pointer(), on_floor) {
                 draw(Adding::Footprint(p), Some(edit::drawn(&p, &p, scene.model.usual_yaw(), floor, LOW)));
             }
         }
+        // The buttons of the line over the view are pressed then, not the floor behind them.
+        Adding::Mask(_) | Adding::Finding(_) => {}
         Adding::Footprint(from) => {
             let Some(p) = on_floor else { return true };
             let b = edit::drawn(from, &p, scene.model.usual_yaw(), floor, LOW);

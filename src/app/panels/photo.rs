@@ -133,13 +133,16 @@ impl PhotoPanel {
                 ghosts::draw(&inside, model, &camera, near, &to_panel);
             }
             measure::draw(&inside, model, &camera, near, &to_panel);
-            self.edit.draw(ui, &inside, model, index, (&camera, near, whole), &to_panel);
+            self.edit.draw(ui, &inside, model, index, (&camera, near, whole), &to_panel, &on);
         }
         if !alone {
             self.compare.draw(ui, rect, whole, model, index, out);
         }
-        navigate(ui, response, view, &placed, (size, min, area), out);
+        // While an instance is added, what is dragged is a rectangle around it; other buttons still move the photo.
+        let draws = edit_photo::is_adding(model) && response.dragged_by(PointerButton::Primary);
+        navigate(ui, response, !draws, view, &placed, (size, min, area), out);
         let pixel = |p: Pos2| placed.photo([f64::from(p.x), f64::from(p.y)]);
+        out.extend(self.edit.drag(response, &painter, model, (index, size), (&pixel, &on)));
         self.pointer(ui, response, (index, size), &pixel, model, out);
     }
 
@@ -162,7 +165,7 @@ impl PhotoPanel {
         if let (Some(p), true) = (clicked, model.measure.is_some()) {
             out.push(Command::MeasureInPhoto(index, pixel(p)));
         } else if let (Some(p), Some(_)) = (clicked, &model.edit) {
-            out.extend(edit_photo::click(model, index, pixel(p)));
+            out.extend(edit_photo::click(model, index, pixel(p), held_with_mouse(ui.ctx()).command));
         } else if response.double_clicked() {
             out.extend(model.view.instance.map(Command::FlyTo));
         } else if let (Some(p), true) = (clicked, held_with_mouse(ui.ctx()).command) {
@@ -328,10 +331,11 @@ fn boxes(ui: &Ui, painter: &eframe::egui::Painter, model: &Model, index: usize, 
 
 type Area = ([f64; 2], [f64; 2], [f64; 2]);
 
-/// The wheel zooms at the pointer, dragging moves; a middle click fits the photo.
+/// The wheel zooms at the pointer, dragging moves, if it `moves` anything; a middle click fits the photo.
 fn navigate(
     ui: &Ui,
     response: &Response,
+    moves: bool,
     view: PhotoView,
     placed: &Placed,
     (size, min, area): Area,
@@ -346,7 +350,7 @@ fn navigate(
         }
     }
     let d = response.drag_delta();
-    if d != Vec2::ZERO {
+    if moves && d != Vec2::ZERO {
         new = new.panned([f64::from(d.x), f64::from(d.y)], size, placed);
     }
     if response.clicked_by(PointerButton::Middle) {

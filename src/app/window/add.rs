@@ -1,60 +1,18 @@
-//! Adding an instance that the pipeline did not find: its box drawn, or its mask found under a click.
+//! Adding an instance that the pipeline did not find: its box drawn, or its mask found by points and rectangles in a photo.
 
-use super::{Answer, Window};
-use crate::app::edit::{Adding, BoxEdit, Found, What};
+use super::Window;
+use super::find::{Carried, Finder, Masked, Search};
+use crate::app::edit::{Adding, Asked, BoxEdit, Found, What};
 use crate::app::log::Level;
-use crate::app::near::reduced;
 use crate::app::panels::Field;
-use crate::app::photos::{Photo, Pixels};
-use crate::perception::View;
-use crate::perception::grow::Ground;
-use crate::review::edit::{self, Shot, Snap};
-use crate::review::{Decision, DrawnMask, Verdict, masks};
-use crate::scene::folder::SceneFolder;
-use crate::scene::{Camera, FrameMasks, Instance, InstanceState, InstanceView, OrientedBox, Rle};
+use crate::perception::cut::Cutter;
+use crate::perception::prompt::Prompt;
+use crate::review::{Decision, DrawnMask, Verdict};
+use crate::scene::{Instance, InstanceState, InstanceView, OrientedBox, Rle};
 use eframe::egui::Context;
 use nalgebra::{Point3, Vector3};
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Longest side that depth is read at to grow a region.
-const LONGEST: u32 = 640;
-/// Of a mask that is there, the share that a region must fill to be the same thing.
-const SMALLER: f64 = 0.1;
-/// A thing whose lowest seen point is so near the floor stands on it, scene units.
-const STANDS: f64 = 0.15;
-
-/// What a click in a photo found.
-pub(super) struct Masked {
-    /// The id that the new instance will have: another edit may have begun meanwhile.
-    id: u32,
-    photo: usize,
-    pixel: [f64; 2],
-    tolerance: f64,
-    /// The photo made ready, for the next click.
-    ground: Option<Arc<Ground>>,
-    /// Mask and box.
-    found: Option<(Rle, OrientedBox)>,
-}
-
-/// What a thread needs to find the thing under a click.
-struct Search {
-    id: u32,
-    photo: usize,
-    pixel: [f64; 2],
-    tolerance: f64,
-    ground: Option<Arc<Ground>>,
-    source: Photo,
-    camera: Camera,
-    root: PathBuf,
-    masks: Option<FrameMasks>,
-    /// Instances whose masks are not to be had: the accepted ones.
-    taken: BTreeSet<u32>,
-    yaw: f64,
-    floor: f64,
-    cell: f64,
-}
 
 impl Window {
     /// Begins to add an instance, or ends that.
@@ -74,72 +32,103 @@ impl Window {
         self.gather(ctx, Vec::new());
     }
 
-    /// Looks for the thing at a pixel of a photo, on a thread of its own.
-    pub(super) fn find_mask(&mut self, ctx: &Context, photo: usize, pixel: [f64; 2], tolerance: f64) {
-        let (Some(camera), Some(root)) = (self.model.camera(photo).copied(), self.model.root.clone()) else {
+    /// A point more of what is being added, or the first: in another photo it begins anew.
+    pub(super) fn point_out(&mut self, ctx: &Context, photo: usize, pixel: [f64; 2], on: bool) {
+        let Some(What::Add(adding)) = self.model.edit.as_ref().map(|e| &e.what) else { return };
+        let before = match adding {
+            Adding::Finding(asked) | Adding::Mask(Found { asked, .. }) => Some(asked),
+            _ => None,
+        };
+        let mut prompt = before.filter(|a| a.photo == photo).map(|a| a.prompt.clone()).unwrap_or_default();
+        if !on && prompt == Prompt::default() {
+            self.tell(Level::Info, "first click the thing itself, then what is not of it".into());
+            return;
+        }
+        prompt.points.push((pixel, on));
+        self.find_mask(ctx, Asked { photo, prompt });
+    }
+
+    /// Looks for what was pointed out, on a thread of its own.
+    pub(super) fn find_mask(&mut self, ctx: &Context, asked: Asked) {
+        let (Some(_), Some(root)) = (self.model.camera(asked.photo), self.model.root.clone()) else {
             self.tell(Level::Info, "this photo has no camera: draw the box in 3D".into());
             return;
         };
-        let Some(source) = self.model.photos.get(photo).cloned() else { return };
+        let Some(edit) = self.model.edit.as_mut().filter(|e| matches!(e.what, What::Add(_))) else { return };
+        edit.what = What::Add(Adding::Finding(asked.clone()));
+        edit.add_later = false;
+        let accepted = self.model.items().values().filter(|i| i.verdict == Verdict::Accepted);
+        let cameras = (0..self.model.photos.len()).map(|k| self.model.camera(k).copied());
         let search = Search {
-            photo,
-            pixel,
-            tolerance,
-            ground: self.ground.as_ref().filter(|g| g.0 == photo).map(|g| Arc::clone(&g.1)),
-            source,
-            camera,
+            id: self.model.edit.as_ref().map_or(0, |e| e.id),
+            photos: self.model.photos.iter().cloned().zip(cameras).collect(),
             root,
-            masks: self.model.masks_of(photo).cloned(),
-            taken: self
-                .model
-                .items()
-                .values()
-                .filter(|i| i.verdict == Verdict::Accepted)
-                .map(|i| i.instance.id)
-                .collect(),
+            masks: self.model.masks_of(asked.photo).cloned(),
+            taken: accepted.map(|i| i.instance.id).collect(),
             yaw: self.model.usual_yaw(),
             floor: self.model.floor(),
             cell: 0.005 * self.model.extent.radius.min(4.0),
-            id: self.model.edit.as_ref().map_or(0, |e| e.id),
+            asked,
         };
-        if let Some(edit) = self.model.edit.as_mut().filter(|e| matches!(e.what, What::Add(_))) {
-            edit.what = What::Add(Adding::Finding);
-        }
-        let (answer, ctx) = (self.answers.0.clone(), ctx.clone());
-        std::thread::spawn(move || {
-            let (id, photo, pixel, tolerance) = (search.id, search.photo, search.pixel, search.tolerance);
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| search.run()));
-            let (ground, found) = result.unwrap_or_default();
-            let _ = answer.send(Answer::Masked(Masked { id, photo, pixel, tolerance, ground, found }));
-            ctx.request_repaint();
-        });
+        let answers = &self.answers.0;
+        let finder = self.finder.get_or_insert_with(|| Finder::new(Box::new(Cutter), answers.clone(), ctx.clone()));
+        finder.ask(search);
     }
 
-    /// Shows what a click has found, to be confirmed.
+    /// Shows what was found in the photo, to be confirmed or pointed out better.
     pub(super) fn masked(&mut self, masked: Masked) {
-        self.ground = masked.ground.map(|g| (masked.photo, g));
-        let finding = |e: &&mut BoxEdit| e.id == masked.id && matches!(e.what, What::Add(Adding::Finding));
-        let Some(edit) = self.model.edit.as_mut().filter(finding) else { return };
+        let asked = |e: &&mut BoxEdit| {
+            e.id == masked.id && matches!(&e.what, What::Add(Adding::Finding(asked)) if *asked == masked.asked)
+        };
+        let Some(edit) = self.model.edit.as_mut().filter(asked) else { return };
         match masked.found {
-            Some((mask, obb)) => {
-                let (photo, pixel, tolerance) = (masked.photo, masked.pixel, masked.tolerance);
+            Ok(Some((mask, obb))) => {
                 edit.now = obb;
-                edit.what = What::Add(Adding::Mask(Found { photo, pixel, tolerance, mask: Arc::new(mask) }));
+                edit.what = What::Add(Adding::Mask(Found { asked: masked.asked, mask: Arc::new(mask), others: None }));
             }
-            None => {
+            Ok(None) => {
                 edit.what = What::Add(Adding::Start);
                 let why = "nothing that could be a thing of its own is found there: click another place, or draw a box";
                 self.tell(Level::Info, why.into());
             }
+            Err(why) => {
+                edit.what = What::Add(Adding::Start);
+                self.tell(Level::Error, why);
+            }
+        }
+    }
+
+    /// Takes the masks in the other photos, and the box of all.
+    pub(super) fn carried(&mut self, ctx: &Context, carried: Carried) {
+        let Some(edit) = self.model.edit.as_mut().filter(|e| e.id == carried.id) else { return };
+        let What::Add(Adding::Mask(found)) = &mut edit.what else { return };
+        if found.asked != carried.asked {
+            return;
+        }
+        found.others = Some(Arc::new(carried.others));
+        edit.now = carried.obb.unwrap_or(edit.now);
+        if std::mem::take(&mut edit.add_later) {
+            let edit = edit.clone();
+            self.apply_add(ctx, &edit);
         }
     }
 
     /// Adds the instance; its label is what is asked for next.
     pub(super) fn apply_add(&mut self, ctx: &Context, edit: &BoxEdit) {
-        let (photo, masks) = match &edit.what {
+        let (photos, masks) = match &edit.what {
+            What::Add(Adding::Mask(Found { others: None, .. })) => {
+                // The box and the views are better when the other photos have been looked through.
+                self.model.edit.iter_mut().for_each(|e| e.add_later = true);
+                return;
+            }
             What::Add(Adding::Mask(found)) => {
-                let image = self.model.photos.get(found.photo).map(|p| p.stem.clone()).unwrap_or_default();
-                (Some(found.photo), vec![DrawnMask { image, segmentation: Rle::clone(&found.mask) }])
+                let others = found.others.iter().flat_map(|o| o.iter()).map(|(k, mask)| (*k, mask));
+                let all: BTreeMap<usize, &Rle> = others.chain([(found.asked.photo, &*found.mask)]).collect();
+                let drawn = |(k, mask): (&usize, &&Rle)| {
+                    let image = self.model.photos.get(*k)?.stem.clone();
+                    Some(DrawnMask { image, segmentation: Rle::clone(mask) })
+                };
+                (Some((found.asked.photo, all.keys().copied().collect())), all.iter().filter_map(drawn).collect())
             }
             What::Add(Adding::Height(_)) => (None, Vec::new()),
             _ => {
@@ -147,7 +136,7 @@ impl Window {
                 return;
             }
         };
-        let (views, best_view) = self.views_of(&edit.now, photo);
+        let (views, best_view) = self.views_of(&edit.now, photos);
         let instance = Instance {
             id: edit.id,
             label: "object".into(),
@@ -168,9 +157,10 @@ impl Window {
         }
     }
 
-    /// Photos that look at a box, in order of capture, and the best of them: the one that was clicked in, else the one
-    /// that has most corners of it in the picture and it largest there.
-    fn views_of(&self, b: &OrientedBox, clicked: Option<usize>) -> (Vec<InstanceView>, String) {
+    /// Photos that look at a box or have its mask, in order of capture, and the best of them: the one that it was pointed out
+    /// in, else the one that has most corners of it in the picture and it largest there.
+    fn views_of(&self, b: &OrientedBox, masked: Option<(usize, BTreeSet<usize>)>) -> (Vec<InstanceView>, String) {
+        let (first, masked) = masked.map_or((None, BTreeSet::new()), |(first, all)| (Some(first), all));
         let (mut views, mut best) = (Vec::new(), (0.0, String::new()));
         for (k, photo) in self.model.photos.iter().enumerate() {
             let Some(camera) = self.model.camera(k) else { continue };
@@ -179,82 +169,18 @@ impl Window {
                 camera.project(p).is_some_and(|(u, v, _)| (0.0..w).contains(&u) && (0.0..h).contains(&v))
             };
             let share = b.corners().iter().filter(|c| inside(c)).count() as f64 / 8.0;
-            if clicked != Some(k) && (share < 0.5 || !inside(&b.center)) {
+            let has_mask = masked.contains(&k);
+            if !has_mask && (share < 0.5 || !inside(&b.center)) {
                 continue;
             }
-            let is_clicked = clicked == Some(k);
             let near = 1.0 / (b.center - camera.center()).norm().max(1e-6);
-            let rank = if is_clicked { f64::INFINITY } else { share * near };
+            let rank = if first == Some(k) { f64::INFINITY } else { share * near };
             if rank > best.0 {
                 best = (rank, photo.stem.clone());
             }
-            let mask_score = if is_clicked { 1.0 } else { 0.0 };
+            let mask_score = if has_mask { 1.0 } else { 0.0 };
             views.push(InstanceView { image: photo.stem.clone(), mask_score, visible_fraction: share });
         }
         (views, best.1)
-    }
-}
-
-impl Search {
-    /// The photo made ready, and mask and box of the thing.
-    fn run(self) -> (Option<Arc<Ground>>, Option<(Rle, OrientedBox)>) {
-        let depth = SceneFolder::open(&self.root).ok().and_then(|f| f.read_depth(&self.source.stem).ok());
-        let Some(depth) = depth.map(|d| reduced(d, LONGEST)) else { return (None, None) };
-        let ground = self.ground.clone().or_else(|| self.ground_of(&depth).map(Arc::new));
-        let mask = self.meant(ground.as_deref());
-        let found = mask.and_then(|mask| {
-            let shot = Shot::new(&self.camera, depth, Some(&mask));
-            let b = edit::fitted(&edit::own_points(&[shot], self.cell), self.yaw)?;
-            let floats = edit::bottom(&b) - self.floor;
-            let b = if (-STANDS..STANDS).contains(&floats) { edit::snapped(&b, self.floor, Snap::KeepTop) } else { b };
-            Some((mask, b))
-        });
-        (ground, found)
-    }
-
-    /// The click in pixels of the photo: cameras may be for another size.
-    fn in_photo(&self) -> [f64; 2] {
-        let size = self.ground_size();
-        let k = self.camera.intrinsics;
-        [self.pixel[0] * size[0] / f64::from(k.width), self.pixel[1] * size[1] / f64::from(k.height)]
-    }
-
-    fn ground_size(&self) -> [f64; 2] {
-        let k = self.camera.intrinsics;
-        let size = |(w, h): (u32, u32)| [f64::from(w), f64::from(h)];
-        match &self.source.pixels {
-            Pixels::Memory(image) => size(image.dimensions()),
-            Pixels::File(path) => image::image_dimensions(path).map_or(size((k.width, k.height)), size),
-        }
-    }
-
-    fn ground_of(&self, depth: &crate::scene::DepthMap) -> Option<Ground> {
-        let image = match &self.source.pixels {
-            Pixels::Memory(image) => Arc::clone(image),
-            Pixels::File(path) => Arc::new(image::open(path).ok()?.into_rgb8()),
-        };
-        let camera = self.camera.resized(image.width(), image.height());
-        let stem = &self.source.stem;
-        Some(Ground::of(&View { name: stem, stem, image: &image, camera, depth }))
-    }
-
-    /// The mask of the scene at the pixel, where there is one that may be of a new instance.
-    fn unclaimed(&self) -> Option<Rle> {
-        let frame = self.masks.as_ref()?;
-        let k = self.camera.intrinsics;
-        let at = |v: f64, of: u32, n: u32| (v / f64::from(of) * f64::from(n)).floor().max(0.0) as u32;
-        let pixel = [at(self.pixel[0], k.width, frame.width), at(self.pixel[1], k.height, frame.height)];
-        masks::under(frame, pixel, |id| !self.taken.contains(&id)).cloned()
-    }
-
-    /// What was meant by the click: the mask of the scene there, or the region grown, where that is a small part of the
-    /// mask and so a smaller thing on what the mask shows, or where the user has asked for more or less of it.
-    fn meant(&self, ground: Option<&Ground>) -> Option<Rle> {
-        let grown = ground.and_then(|g| g.grow(self.in_photo(), self.tolerance));
-        let share = |m: &Rle| m.area() as f64 / (f64::from(m.width) * f64::from(m.height));
-        match (self.unclaimed(), grown) {
-            (Some(mask), Some(grown)) if self.tolerance != 1.0 || share(&grown) < SMALLER * share(&mask) => Some(grown),
-            (mask, grown) => mask.or(grown),
-        }
     }
 }

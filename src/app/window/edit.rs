@@ -2,12 +2,13 @@
 
 use super::{Answer, Window};
 use crate::app::command::Command;
-use crate::app::edit::{self as editing, Adding, BoxEdit, EditCommand, EditKey, What};
+use crate::app::edit::{self as editing, Adding, Asked, BoxEdit, EditCommand, EditKey, What};
 use crate::app::gizmo::Tool;
 use crate::app::log::Level;
 use crate::app::near::{self, Gather, Near};
 use crate::app::panels::{self, Pane};
 use crate::app::shortcuts::Action;
+use crate::perception::prompt::Prompt;
 use crate::review::edit::{self, Snap};
 use crate::review::{Decision, HalfSpace, Reviewed, Verdict, queue};
 use crate::scene::OrientedBox;
@@ -143,11 +144,15 @@ impl Window {
                     edit.now = b.unwrap_or(now);
                 }
             }
-            EditCommand::MaskAt(photo, pixel) => self.find_mask(ctx, photo, pixel, 1.0),
-            EditCommand::Tolerance(tolerance) => {
-                if let What::Add(Adding::Mask(found)) = &edit.what {
-                    let (photo, pixel) = (found.photo, found.pixel);
-                    self.find_mask(ctx, photo, pixel, tolerance.clamp(0.1, 8.0));
+            EditCommand::Point(photo, pixel, on) => self.point_out(ctx, photo, pixel, on),
+            EditCommand::Around(photo, rectangle) => {
+                let prompt = Prompt { points: Vec::new(), rectangle: Some(rectangle) };
+                self.find_mask(ctx, Asked { photo, prompt });
+            }
+            EditCommand::Anew => {
+                if let What::Add(adding) = &mut edit.what {
+                    *adding = Adding::Start;
+                    edit.add_later = false;
                 }
             }
             EditCommand::Fit => self.fit(ctx),
@@ -192,13 +197,6 @@ impl Window {
             EditKey::Third => 2,
             EditKey::Apply => return self.apply_edit(ctx),
             EditKey::Cancel => return self.cancel_edit(),
-            EditKey::More | EditKey::Less => {
-                if let What::Add(Adding::Mask(found)) = &edit.what {
-                    let tolerance = found.tolerance * if key == EditKey::More { 1.25 } else { 0.8 };
-                    self.edit_command(ctx, EditCommand::Tolerance(tolerance));
-                }
-                return;
-            }
             nudge => {
                 if edit.is_adjusting() {
                     edit.now = editing::nudged(&edit.now, nudge, large, &forward);

@@ -204,6 +204,7 @@ impl Window {
                 Answer::Rescaled(result) => self.rescaled(ctx, result),
                 Answer::Near(id, near) => self.gathered(ctx, id, near),
                 Answer::Masked(masked) => self.masked(masked),
+                Answer::Carried(carried) => self.carried(ctx, carried),
                 Answer::Fitted(masks, fits) if Arc::ptr_eq(&masks, &self.model.masks) => {
                     self.model.fits = Arc::new(fits);
                     self.model.arrange();

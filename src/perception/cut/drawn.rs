@@ -14,7 +14,8 @@ pub(super) fn drawn(ground: &Ground, cells: &Cells, inside: &[bool]) -> Rle {
     let scale = [f64::from(pw) / ground.width as f64, f64::from(ph) / ground.height as f64];
     let mut bits = vec![false; pw as usize * ph as usize];
     let from = |k: usize| (cells.origin[k] as f64 * scale[k]).floor() as u32;
-    let to = |k: usize, n: usize, of: u32| (((cells.origin[k] + n * cells.step) as f64 * scale[k]).ceil() as u32).min(of);
+    let to =
+        |k: usize, n: usize, of: u32| (((cells.origin[k] + n * cells.step) as f64 * scale[k]).ceil() as u32).min(of);
     let is_plain = cells.step == 1 && (pw as usize, ph as usize) == (ground.width, ground.height);
     let edge: Vec<bool> = (0..cells.len()).map(|i| is_edge(cells, inside, i)).collect();
     for y in from(1)..to(1, cells.height, ph) {

@@ -1,5 +1,6 @@
 //! What a photo and its depth say, pixel by pixel: colours, depth and normals, at a size that cuts are made at.
 
+use super::plane::{self, Plane};
 use crate::perception::View;
 use crate::perception::color::{lab_index, lab_table};
 use crate::scene::Intrinsics;
@@ -11,6 +12,8 @@ use std::sync::LazyLock;
 const LONGEST: u32 = 640;
 /// Pixels from one normal to the next.
 const PACE: usize = 2;
+/// Pixels from one point to the next of those that planes are found from.
+const SPARSE: usize = 10;
 /// Normals to each side whose depths a normal is fitted to.
 const RADIUS: i64 = 2;
 /// Share of a depth within which a neighbour is on the same surface, for fitting normals.
@@ -43,6 +46,8 @@ pub(super) struct Ground {
     pub(super) depth: Vec<f32>,
     /// Every [`PACE`]-th row and column: unit normals in the camera frame, towards the camera; zero = unknown.
     normals: Vec<Vector3<f32>>,
+    /// The large planes, greatest first.
+    pub(super) planes: Vec<Plane>,
     camera: Intrinsics,
 }
 
@@ -67,8 +72,18 @@ impl Ground {
             })
             .collect();
         let camera = view.camera.intrinsics.resized(w, h);
-        let mut out = Self { width, height, photo: view.image.clone(), lab, depth, normals: Vec::new(), camera };
+        let mut out = Self {
+            width,
+            height,
+            photo: view.image.clone(),
+            lab,
+            depth,
+            normals: Vec::new(),
+            planes: Vec::new(),
+            camera,
+        };
         out.normals = out.fitted();
+        out.planes = out.large_planes();
         out
     }
 
@@ -82,6 +97,13 @@ impl Ground {
     /// The normal at a pixel; zero where it is not known.
     pub(super) fn normal(&self, x: usize, y: usize) -> Vector3<f32> {
         self.normals[(y / PACE) * self.width.div_ceil(PACE) + x / PACE]
+    }
+
+    fn large_planes(&self) -> Vec<Plane> {
+        let some = |n: usize| (SPARSE / 2..n).step_by(SPARSE);
+        let all = some(self.height).flat_map(|y| some(self.width).map(move |x| (x, y)));
+        let points: Vec<_> = all.filter_map(|(x, y)| Some((self.point(x, y)?, self.normal(x, y)))).collect();
+        plane::planes(&points, (SPARSE * SPARSE) as f32)
     }
 
     /// Normals of planes fitted to inverse depth, which is linear over the pixels of a plane.

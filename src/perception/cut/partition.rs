@@ -4,6 +4,7 @@
 use super::cells::Cells;
 use super::flow::STEPS;
 use super::ground::apart;
+use super::plane::Plane;
 use nalgebra::Vector3;
 
 /// The label of a cell that a partition says nothing of.
@@ -12,19 +13,12 @@ pub(super) const NONE: u16 = u16::MAX;
 const COLORS: usize = 20;
 /// Rounds of finding their means.
 const ROUNDS: usize = 4;
-/// Candidates for the next plane, and most planes.
-const CANDIDATES: usize = 24;
-const PLANES: u16 = 6;
-/// Distance from a plane as a share of the depth, and cosine to its normal, within which a cell lies on it.
-const ON_PLANE: f32 = 0.012;
-const ALONG: f32 = 0.93;
-/// Share of the cells that a plane must hold.
-const LEAST_PLANE: f64 = 0.04;
-
 /// A label a cell.
 pub(super) struct Partition {
     pub(super) labels: Vec<u16>,
     pub(super) count: usize,
+    /// By label, cells of it that are outside of the window.
+    pub(super) beyond: Vec<f32>,
 }
 
 /// Pieces that grow together while the parting between them is not much more than within them (Felzenszwalb &
@@ -75,7 +69,7 @@ pub(super) fn pieces(cells: &Cells, scale: f32) -> Partition {
             names[r]
         })
         .collect();
-    Partition { labels, count }
+    Partition { labels, count, beyond: vec![0.0; count] }
 }
 
 /// Cells by colour: k-means from seeds that are far from each other.
@@ -108,34 +102,39 @@ pub(super) fn colors(cells: &Cells) -> Partition {
         }
     }
     let labels = cells.lab.iter().map(|c| closest(&means, c) as u16).collect();
-    Partition { labels, count: means.len() }
+    Partition { labels, count: means.len(), beyond: vec![0.0; means.len()] }
 }
 
 /// Cells by the large planes that they lie on, whether they hang together or not: the floor between the legs of a chair
 /// is the floor around it.
-pub(super) fn planes(cells: &Cells) -> Partition {
-    let known = |i: &usize| cells.points[*i].is_some_and(|p| p.1 != Vector3::zeros());
-    let mut left: Vec<usize> = (0..cells.len()).step_by((cells.len() / 1500).max(1)).filter(known).collect();
-    let all = left.len();
-    let mut planes: Vec<(Vector3<f32>, f32)> = Vec::new();
-    while (planes.len() as u16) < PLANES && left.len() > 8 {
-        let candidates = (0..CANDIDATES).filter_map(|k| cells.points[left[k * left.len() / CANDIDATES]]);
-        let counted = candidates.map(|(p, n)| {
-            let plane = (n, n.dot(&p));
-            (left.iter().filter(|i| lies_on(cells, **i, &plane)).count(), plane)
-        });
-        let best = counted.reduce(|a, b| if b.0 > a.0 { b } else { a });
-        let Some((_, plane)) = best.filter(|b| b.0 as f64 > LEAST_PLANE * all as f64) else { break };
-        left.retain(|i| !lies_on(cells, *i, &plane));
-        planes.push(plane);
-    }
-    let on = |i: usize| planes.iter().position(|p| lies_on(cells, i, p)).map_or(NONE, |k| k as u16);
-    Partition { labels: (0..cells.len()).map(on).collect(), count: planes.len() }
+pub(super) fn planes(cells: &Cells, planes: &[Plane]) -> Partition {
+    let mut count = vec![0.0f32; planes.len()];
+    let mut on = |p: &Option<(Vector3<f32>, Vector3<f32>)>| {
+        let k = p.and_then(|(p, n)| planes.iter().position(|plane| plane.holds(&p, &n)))?;
+        count[k] += 1.0;
+        Some(k as u16)
+    };
+    let labels = cells.points.iter().map(|p| on(p).unwrap_or(NONE)).collect();
+    let per_cell = 1.0 / (cells.step * cells.step) as f32;
+    let beyond = planes.iter().zip(count).map(|(p, n)| (p.pixels * per_cell - n).max(0.0)).collect();
+    Partition { labels, count: planes.len(), beyond }
 }
 
-fn lies_on(cells: &Cells, i: usize, (normal, offset): &(Vector3<f32>, f32)) -> bool {
-    cells.points[i].is_some_and(|(p, n)| {
-        let close = (normal.dot(&p) - offset).abs() < ON_PLANE * p.z;
-        close && (n == Vector3::zeros() || n.dot(normal) > ALONG)
-    })
+/// Cells by plane and colour at once. What is known of a plane outside of the window is shared out as its colours are
+/// outside of the rectangle (`inside` = within it).
+pub(super) fn both(planes: &Partition, colors: &Partition, inside: &[bool]) -> Partition {
+    let name = |k: u16, c: u16| k * colors.count as u16 + c;
+    let pairs = planes.labels.iter().zip(&colors.labels);
+    let labels: Vec<u16> = pairs.map(|(k, c)| if *k == NONE { NONE } else { name(*k, *c) }).collect();
+    let count = planes.count * colors.count;
+    let (mut outside, mut all) = (vec![0.0f32; count], vec![0.0f32; planes.count]);
+    for ((label, k), _) in labels.iter().zip(&planes.labels).zip(inside).filter(|l| *l.0.0 != NONE && !l.1) {
+        outside[usize::from(*label)] += 1.0;
+        all[usize::from(*k)] += 1.0;
+    }
+    let beyond = (0..count).map(|l| {
+        let k = l / colors.count;
+        planes.beyond[k] * outside[l] / all[k].max(1.0)
+    });
+    Partition { labels, count, beyond: beyond.collect() }
 }

@@ -1,12 +1,14 @@
 //! Geometry of edits: what becomes of an oriented box when a reviewer moves, turns, resizes, fits, merges or splits it.
 //! World coordinates, +z up, scene units; angles in radians. Nothing here knows a window or a log.
 
+mod carry;
 mod fit;
 mod points;
 mod split;
 #[cfg(test)]
 mod tests;
 
+pub use carry::Thing;
 pub use fit::{around, fitted, merged, named_like};
 pub use points::{Shot, own_points};
 pub use split::{cut, split};

@@ -32,13 +32,30 @@ impl Shot {
 
     /// Whether a pixel and its neighbours `r` pixels away are in the mask: its rim often shows what is behind.
     fn well_inside(&self, x: i64, y: i64, r: i64) -> bool {
+        self.has(x, y) && self.has(x - r, y) && self.has(x + r, y) && self.has(x, y - r) && self.has(x, y + r)
+    }
+
+    /// Whether a pixel of the depth map is in the mask.
+    pub(super) fn has(&self, x: i64, y: i64) -> bool {
         let (w, h) = (i64::from(self.depth.width), i64::from(self.depth.height));
-        let at = |x: i64, y: i64| x >= 0 && y >= 0 && x < w && y < h && self.mask[(y * w + x) as usize];
-        at(x, y) && at(x - r, y) && at(x + r, y) && at(x, y - r) && at(x, y + r)
+        x >= 0 && y >= 0 && x < w && y < h && self.mask[(y * w + x) as usize]
+    }
+
+    /// The points of pixels well inside the mask, world, row by row.
+    pub(super) fn lifted(&self) -> Vec<Point3<f64>> {
+        let w = self.depth.width as usize;
+        let rim = (w as i64 / 320).max(1);
+        let point = |i: usize| {
+            let (x, y) = (i % w, i / w);
+            let z = f64::from(self.depth.data[i]);
+            let is_in = z > 0.0 && self.well_inside(x as i64, y as i64, rim);
+            is_in.then(|| self.camera.unproject(x as f64 + 0.5, y as f64 + 0.5, z))
+        };
+        (0..self.mask.len()).filter(|i| self.mask[*i]).filter_map(point).collect()
     }
 
     /// Whether the photo sees the point and has it in the mask; `None` where it is hidden or outside.
-    fn says(&self, p: &Point3<f64>) -> Option<bool> {
+    pub(super) fn says(&self, p: &Point3<f64>) -> Option<bool> {
         let (u, v, z) = self.camera.project(p)?;
         let (x, y) = (u.floor() as i64, v.floor() as i64);
         let d = f64::from(self.depth.at(x, y));
@@ -55,17 +72,10 @@ impl Shot {
 pub fn own_points(shots: &[Shot], cell: f64) -> Vec<Point3<f64>> {
     let mut cells: BTreeMap<[i64; 3], (nalgebra::Vector3<f64>, u32)> = BTreeMap::new();
     for s in shots {
-        let w = s.depth.width as usize;
-        let rim = (w as i64 / 320).max(1);
-        for i in (0..s.mask.len()).filter(|i| s.mask[*i]) {
-            let (x, y) = (i % w, i / w);
-            let z = f64::from(s.depth.data[i]);
-            if z > 0.0 && s.well_inside(x as i64, y as i64, rim) {
-                let p = s.camera.unproject(x as f64 + 0.5, y as f64 + 0.5, z);
-                let key = [p.x, p.y, p.z].map(|c| (c / cell).floor() as i64);
-                let sum = cells.entry(key).or_default();
-                *sum = (sum.0 + p.coords, sum.1 + 1);
-            }
+        for p in s.lifted() {
+            let key = [p.x, p.y, p.z].map(|c| (c / cell).floor() as i64);
+            let sum = cells.entry(key).or_default();
+            *sum = (sum.0 + p.coords, sum.1 + 1);
         }
     }
     let marked = shots.iter().filter(|s| s.mask.contains(&true)).count();

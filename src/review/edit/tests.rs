@@ -239,3 +239,38 @@ fn a_box_found_anew_keeps_the_names_of_its_axes() {
         assert!(off.min(PI - off) < PI / 4.0 + 1e-9, "{quarters}: {off}");
     }
 }
+
+#[test]
+fn a_mask_is_carried_to_the_photos_that_see_the_thing() {
+    use crate::perception::cut::Cutter;
+    use crate::perception::testing::{room, views};
+    use crate::scene::Rle;
+    let shots = room(0.001);
+    let all = views(&shots);
+    let mask = |k: usize, id: u8| {
+        let bits: Vec<bool> = shots[k].ids.iter().map(|i| *i == id).collect();
+        Rle::encode(200, 150, &bits)
+    };
+    for id in [5u8, 6] {
+        let first = (0..shots.len()).max_by_key(|k| mask(*k, id).area()).unwrap();
+        let thing = Thing::of(&shots[first].camera, shots[first].depth.clone(), &mask(first, id)).unwrap();
+        assert!(thing.share_seen(&shots[first].camera, &shots[first].depth) > 0.99);
+        let mut carried = 0;
+        for k in (0..shots.len()).filter(|k| *k != first) {
+            let Some(found) = thing.carried(&Cutter, &all[k]).unwrap() else { continue };
+            let (found, want) = (found.decode(), mask(k, id).decode());
+            let count = |f: fn(bool, bool) -> bool| found.iter().zip(&want).filter(|(a, b)| f(**a, **b)).count() as f64;
+            let iou = count(|a, b| a && b) / count(|a, b| a || b);
+            assert!(iou > 0.6, "{id} in photo {k}: {iou:.2}");
+            carried += 1;
+        }
+        assert!(carried >= 4, "{id}: {carried}");
+        // A photo that has something before all of it sees nothing of it.
+        let mut hidden = shots[first].depth.clone();
+        hidden.data.iter_mut().for_each(|d| *d *= 0.5);
+        assert_eq!(thing.share_seen(&shots[first].camera, &hidden), 0.0);
+        let view = crate::perception::View { depth: &hidden, ..all[first] };
+        assert_eq!(thing.carried(&Cutter, &view).unwrap(), None);
+    }
+    assert!(Thing::of(&shots[0].camera, DepthMap::unknown(200, 150), &mask(0, 5)).is_none());
+}

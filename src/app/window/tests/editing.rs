@@ -1,7 +1,8 @@
 //! Editing boxes through the window: by keys, and by what the panels ask for.
 
 use super::*;
-use crate::app::edit::{Adding, EditCommand, What};
+use crate::app::edit::{Adding, EditCommand, Found, What};
+use crate::perception::testing::{self, Shot};
 use crate::review::edit;
 
 impl Desk {
@@ -148,6 +149,94 @@ fn a_new_instance_is_drawn_named_and_accepted() {
     let item = &desk.window().model.items()[&id];
     assert_eq!((item.instance.label.as_str(), item.verdict), ("stool", Verdict::Accepted));
     assert_eq!(desk.decided(), 2, "label and verdict are one step");
+}
+
+/// A scene with the photos, cameras and depth of the ray-cast room.
+fn photographed(folder: &Path, shots: &[Shot]) -> PathBuf {
+    let root = scene(folder, "room");
+    let folder = SceneFolder::open(&root).unwrap();
+    let names: Vec<String> = shots.iter().map(|s| format!("{}.png", s.stem)).collect();
+    let mut meta = folder.read_meta().unwrap();
+    meta.images = names.clone();
+    folder.write_meta(&meta).unwrap();
+    let cameras = shots.iter().map(|s| Some(s.camera)).collect();
+    folder.write_sparse(&names, &crate::scene::Sparse { cameras, ..Default::default() }).unwrap();
+    std::fs::create_dir_all(root.join("images")).unwrap();
+    for (shot, name) in shots.iter().zip(&names) {
+        shot.image.save(folder.image_path(name)).unwrap();
+        folder.write_depth(&shot.stem, &shot.depth).unwrap();
+    }
+    root
+}
+
+/// The middle of what a photo of the room shows of a thing.
+fn middle(shot: &Shot, id: u8) -> [f64; 2] {
+    let all: Vec<usize> = (0..shot.ids.len()).filter(|k| shot.ids[*k] == id).collect();
+    let k = all[all.len() / 2];
+    [(k % 200) as f64 + 0.5, (k / 200) as f64 + 0.5]
+}
+
+fn found(w: &Window) -> Option<&Found> {
+    match w.model.edit.as_ref().map(|e| &e.what) {
+        Some(What::Add(Adding::Mask(found))) => Some(found),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_is_pointed_out_in_a_photo_is_found_in_the_others_and_added() {
+    let shots = testing::room(0.0);
+    let home = tempfile::tempdir().unwrap();
+    let root = photographed(home.path(), &shots);
+    let mut desk = Desk::on(home, Open::Scene(root), ThemePreference::Dark, LARGE);
+    let area = |k: usize| shots[k].ids.iter().filter(|i| **i == 5).count();
+    let best = (0..shots.len()).max_by_key(|k| area(*k)).unwrap();
+    desk.press(Modifiers::NONE, Key::I);
+    desk.ask(EditCommand::Point(best, [3.0, 3.0], false));
+    assert!(desk.window().model.edit.as_ref().is_some_and(|e| matches!(e.what, What::Add(Adding::Start))));
+    desk.ask(EditCommand::Point(best, middle(&shots[best], 5), true));
+    desk.until("the mask is there", |w| found(w).is_some());
+    desk.ask(EditCommand::Point(best, middle(&shots[best], 1), false));
+    desk.until("the second point counts too", |w| found(w).is_some_and(|f| f.asked.prompt.points.len() == 2));
+    let mask = found(desk.window()).unwrap().mask.decode();
+    let right = mask.iter().zip(&shots[best].ids).filter(|(on, id)| **on && **id == 5).count();
+    let wrong = mask.iter().zip(&shots[best].ids).filter(|(on, id)| **on && **id != 5).count();
+    assert!(right > area(best) * 3 / 4 && wrong < area(best) / 4, "{right} and {wrong} of {}", area(best));
+    // It is added when the other photos have been looked through, and not before.
+    desk.press(Modifiers::NONE, Key::Enter);
+    desk.until("it is added", |w| w.model.items().len() == 5);
+    let item = desk.window().model.selected().unwrap().clone();
+    let masked = item.instance.views.iter().filter(|v| v.mask_score > 0.0).count();
+    assert!(masked >= 4, "{masked}");
+    assert_eq!(item.masks.iter().map(|m| m.drawn.len()).sum::<usize>(), masked, "a mask in each of these photos");
+    assert_eq!(item.instance.best_view, shots[best].stem);
+    let overlap = item.instance.obb.iou(&testing::boxes()[0]);
+    assert!(overlap > 0.6, "{overlap}");
+    // The cursor is in the label.
+    desk.press(Modifiers::NONE, Key::Escape);
+    desk.press(Modifiers::COMMAND, Key::Z);
+    assert_eq!(desk.items(), 4);
+}
+
+#[test]
+fn a_rectangle_in_a_photo_is_a_prompt_and_can_be_taken_back() {
+    let shots = testing::room(0.0);
+    let home = tempfile::tempdir().unwrap();
+    let root = photographed(home.path(), &shots);
+    let mut desk = Desk::on(home, Open::Scene(root), ThemePreference::Dark, LARGE);
+    let bits: Vec<bool> = shots[0].ids.iter().map(|i| *i == 6).collect();
+    let bounds = crate::scene::Rle::encode(200, 150, &bits).bounds().unwrap().map(f64::from);
+    desk.press(Modifiers::NONE, Key::I);
+    desk.ask(EditCommand::Around(0, bounds));
+    desk.until("the mask is there", |w| found(w).is_some_and(|f| f.others.is_some()));
+    let drawn = found(desk.window()).unwrap().mask.area() as usize;
+    let want = bits.iter().filter(|b| **b).count();
+    assert!((want * 3 / 4..want * 5 / 4).contains(&drawn), "{drawn} of {want}");
+    desk.harness.get_by_label_contains("other photos.");
+    desk.click("Start again");
+    assert!(desk.window().model.edit.as_ref().is_some_and(|e| matches!(e.what, What::Add(Adding::Start))));
+    desk.press(Modifiers::NONE, Key::Escape);
+    assert_eq!((desk.window().model.edit.is_none(), desk.items()), (true, 4));
 }
 
 #[test]

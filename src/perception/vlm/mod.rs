@@ -15,7 +15,7 @@ mod memory;
 mod question;
 mod reply;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -132,12 +132,13 @@ impl Tally {
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { asked, remembered, prompt_tokens, completion_tokens, seconds, .. } = self;
-        write!(f, "{asked} questions in {seconds:.1} s")?;
+        let plural = if *asked == 1 { "" } else { "s" };
+        write!(f, "{asked} question{plural} in {seconds:.1} s")?;
         if prompt_tokens + completion_tokens > 0 {
             write!(f, ", {prompt_tokens} tokens sent and {completion_tokens} received")?;
         }
         if *remembered > 0 {
-            write!(f, ", {remembered} answers from an earlier run")?;
+            write!(f, ", {remembered} answered from memory")?;
         }
         if self.retries > 0 {
             write!(f, ", {} tried again", self.retries)?;

@@ -4,6 +4,7 @@ mod asking;
 mod faults;
 mod fuzz;
 mod open_vocabulary;
+mod peer;
 mod secrets;
 
 use super::testing::Server;

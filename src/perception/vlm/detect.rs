@@ -172,7 +172,7 @@ fn words_schema() -> Value {
 }
 
 /// Reads a list of words: `{"categories": [...]}`, or a list by itself, of words or of objects that name one.
-fn read_words(answer: &str) -> Result<Vec<String>, String> {
+pub(super) fn read_words(answer: &str) -> Result<Vec<String>, String> {
     let values = json_values(answer);
     let list = |value: &Value| match value {
         Value::Array(all) => Some(all.clone()),

@@ -1,6 +1,8 @@
 //! Ten thousand broken answers.
 
+use super::super::Memory;
 use super::super::boxes::{self, Convention};
+use super::super::detect::read_words;
 use super::super::fault::Refusal;
 use super::super::reply::{Reply, json_values};
 use super::*;
@@ -88,6 +90,23 @@ fn broken_answers_never_give_a_broken_box() {
     }
     // The mutations are such that enough of the answers still say something.
     assert!(read > ANSWERS / 20 && boxes_read > ANSWERS / 20, "{read} read, {boxes_read} boxes");
+}
+
+#[test]
+fn broken_lists_never_give_a_broken_category() {
+    let mut chance = fastrand::Rng::with_seed(3);
+    let mut read = 0;
+    for _ in 0..ANSWERS {
+        let Ok(words) = read_words(&mutated(&mut chance).replace("label", "name")) else { continue };
+        read += 1;
+        let mut memory = Memory::default();
+        memory.add_frame(&words);
+        for category in memory.found() {
+            assert!(category.frames == 1 && category.name.chars().any(char::is_alphabetic), "{category:?}");
+            assert!(category.name.chars().count() <= 30 && category.name == category.name.trim(), "{category:?}");
+        }
+    }
+    assert!(read > ANSWERS / 20, "{read}");
 }
 
 #[test]

@@ -137,6 +137,11 @@ impl Memory {
         self.renamed.get(name).map_or(name, String::as_str)
     }
 
+    /// The reviewer's name for a category, by the name that it had: what labels depend on beside the answers.
+    pub fn renamed(&self) -> &BTreeMap<String, String> {
+        &self.renamed
+    }
+
     /// From now on the category `from` is called `to`. Where there is a category `to`, the two are one from now on. Given
     /// back its old name, a category is as it was found. Nothing happens where either name is empty.
     pub fn rename(&mut self, from: &str, to: &str) {

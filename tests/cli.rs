@@ -69,6 +69,7 @@ fn help_tells_all_options() {
                 "--masks",
                 "--depth",
                 "--vlm",
+                "--vlm-model",
                 "--max-frames",
                 "--until",
                 "frames",

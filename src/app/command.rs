@@ -72,6 +72,13 @@ pub(super) enum Command {
     Decide(u32, Decision),
     /// Decide about several at once: one step of undo.
     DecideAll(Vec<(u32, Decision)>),
+    /// Call a category by another name, for all of its instances.
+    RenameCategory {
+        /// The name that it has.
+        from: String,
+        /// The new one.
+        to: String,
+    },
     /// Select exactly these instances.
     Mark(BTreeSet<u32>),
     /// Add an instance to the selected ones, or take it out of them.

@@ -57,6 +57,7 @@ pub(super) enum Action {
     Picture,
     Film,
     Reviewer,
+    Categories,
     Isolate,
 }
 
@@ -148,6 +149,7 @@ pub(super) const TABLE: &[Row] = &[
     (Action::Picture, CTRL_SHIFT, Key::S, "Screenshot: save a picture of the window or of the 3D view"),
     (Action::Film, CTRL_SHIFT, Key::F, "Film: turntable or orbit video of an instance or the scene"),
     (Action::Reviewer, CTRL_SHIFT, Key::R, "Say who reviews"),
+    (Action::Categories, CTRL_SHIFT, Key::L, "Categories: rename or merge one for all of its instances"),
     (Action::Isolate, NONE, Key::H, "Only the selected instances, or all of them again"),
     (Action::Palette, NONE, Key::F2, "Find anything to do by its name"),
 ];

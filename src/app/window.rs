@@ -3,6 +3,7 @@
 mod act;
 mod add;
 mod bar;
+mod categories;
 mod choose;
 mod edit;
 mod find;
@@ -254,7 +255,7 @@ impl Window {
         self.contents(ui, &mut commands);
         self.dialogs.ui(&ctx, &mut commands);
         let exporting = self.shell.running(EXPORT);
-        self.shell.overlays.ui(&ctx, exporting, &mut commands);
+        self.shell.overlays.ui(&ctx, &self.model, exporting, &mut commands);
         if dialog && !self.has_dialog() {
             // Its field would have the keys for another frame.
             ctx.memory_mut(egui::Memory::stop_text_input);

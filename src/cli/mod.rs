@@ -67,7 +67,7 @@ enum Command {
         #[arg(long, value_name = "SCENE")]
         out: PathBuf,
         #[command(flatten)]
-        options: RunOptions,
+        options: Box<RunOptions>,
         #[command(flatten)]
         print: Print,
     },

@@ -2,7 +2,7 @@
 
 use super::Built;
 use crate::perception::View;
-use crate::perception::vlm::{Vlm, VlmError};
+use crate::perception::vlm::{self, Question, Vlm};
 use crate::scene::{Cancelled, Instance, InstanceState, Job, Rle};
 use image::{Rgb, RgbImage};
 use serde_json::json;
@@ -11,38 +11,75 @@ use serde_json::json;
 const OUTLINE: i64 = 3;
 /// Colour of the outline.
 const RED: Rgb<u8> = Rgb([255, 0, 0]);
-/// Longest answer, tokens.
-const TOKENS: u32 = 256;
+/// Longest answer, tokens: a line, and what a model that thinks aloud says before it.
+const TOKENS: u32 = 1024;
+/// Longest caption, characters: a longer line is an essay, not a caption.
+const LONGEST: usize = 400;
 
-/// What can end the asking.
-#[derive(Debug, thiserror::Error)]
-pub enum DescribeError {
-    /// By the user.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-    /// The server does not answer.
-    #[error(transparent)]
-    Vlm(#[from] VlmError),
+/// An instance to be described, and where it shows best.
+struct Subject<'a> {
+    /// Index of the instance.
+    instance: usize,
+    view: usize,
+    mask: &'a Rle,
 }
 
 /// Asks for a caption of every instance that was not dropped, on the image that shows it best with its outline in red.
-/// An empty answer leaves the measured caption, which stays in the evidence either way.
-pub fn describe(vlm: &Vlm, views: &[View], built: &mut Built, job: &dyn Job) -> Result<(), DescribeError> {
-    let total = built.instances.len();
-    for (done, instance) in built.instances.iter_mut().enumerate() {
-        job.tick(done, total)?;
-        let Some(at) = views.iter().position(|v| v.stem == instance.best_view) else { continue };
-        let mask = built.masks[at].masks.iter().find(|m| m.instance_id == instance.id);
-        let Some(mask) = mask.filter(|_| instance.state != InstanceState::Dropped) else { continue };
-        let answer = vlm.ask(&question(instance), &[outlined(views[at].image, &mask.segmentation)], TOKENS)?;
-        if let Some(line) = answer.lines().map(str::trim).find(|l| !l.is_empty()) {
-            let measured = std::mem::replace(&mut instance.caption, line.to_owned());
-            if let Some(evidence) = instance.evidence.as_object_mut() {
-                evidence.insert("caption".into(), json!({ "source": vlm.model(), "measured": measured }));
+/// Where there is no usable answer the measured caption stays, and one warning says for how many; it stays in the evidence
+/// either way.
+pub fn describe(vlm: &Vlm, views: &[View], built: &mut Built, job: &dyn Job) -> Result<(), Cancelled> {
+    let subjects = subjects(views, built);
+    let make = |i: usize| {
+        let Subject { instance, view, mask } = &subjects[i];
+        Question {
+            text: question(&built.instances[*instance]),
+            pictures: vec![vlm::sent(&outlined(views[*view].image, mask), 1)],
+            schema: None,
+            max_tokens: TOKENS,
+        }
+    };
+    let answers = vlm.ask_all(subjects.len(), make, |_, answer| caption(answer), job)?;
+    let described: Vec<usize> = subjects.iter().map(|s| s.instance).collect();
+    let mut failures = Vec::new();
+    for (at, answer) in described.iter().zip(answers) {
+        let instance = &mut built.instances[*at];
+        match answer {
+            Ok(line) => {
+                let measured = std::mem::replace(&mut instance.caption, line);
+                if let Some(evidence) = instance.evidence.as_object_mut() {
+                    evidence.insert("caption".into(), json!({ "source": vlm.model(), "measured": measured }));
+                }
             }
+            Err(error) => failures.push(error),
         }
     }
+    if let Some(first) = failures.first() {
+        let (missing, all) = (failures.len(), described.len());
+        job.warn(format!("{missing} of {all} captions are those that were measured: {first}"));
+    }
     Ok(())
+}
+
+/// What is to be described.
+fn subjects<'a>(views: &[View], built: &'a Built) -> Vec<Subject<'a>> {
+    let subject = |(at, instance): (usize, &Instance)| {
+        let view = views.iter().position(|v| v.stem == instance.best_view)?;
+        let mask = built.masks[view].masks.iter().find(|m| m.instance_id == instance.id)?;
+        let shown = instance.state != InstanceState::Dropped;
+        shown.then_some(Subject { instance: at, view, mask: &mask.segmentation })
+    };
+    built.instances.iter().enumerate().filter_map(subject).collect()
+}
+
+/// The caption in an answer: its first line that says something, without quotes around it.
+fn caption(answer: &str) -> Result<String, String> {
+    let plain = |line: &str| line.trim().trim_matches(['"', '`', '*']).trim().to_owned();
+    let mut lines = answer.lines().map(plain).filter(|line| line.chars().any(char::is_alphabetic));
+    let line = lines.next().ok_or("it says nothing")?;
+    match line.chars().count() <= LONGEST && !line.chars().any(char::is_control) {
+        true => Ok(line),
+        false => Err(format!("its first line is no caption of at most {LONGEST} characters")),
+    }
 }
 
 fn question(instance: &Instance) -> String {

@@ -14,7 +14,7 @@ mod report;
 mod rescale;
 mod seen;
 
-pub use describe::{DescribeError, describe};
+pub use describe::describe;
 pub use refit::{Refit, Shot};
 pub use rescale::rescaled;
 pub use seen::seen_from;

@@ -99,3 +99,52 @@ fn nothing_in_nothing_out() {
     let b = built(&shots, &masks(&shots, |_, _| None));
     assert!(b.instances.is_empty() && b.masks.len() == shots.len());
 }
+
+#[test]
+fn captions_come_from_the_model_where_it_gives_one() {
+    use crate::perception::vlm::testing::{Server, content, say};
+    use crate::perception::vlm::{Settings, Vlm};
+    use crate::scene::Job;
+    use std::sync::Mutex;
+
+    struct Told(Mutex<Vec<String>>);
+    impl Job for Told {
+        fn tick(&self, _: usize, _: usize) -> Result<(), Cancelled> {
+            Ok(())
+        }
+        fn warn(&self, message: String) {
+            self.0.lock().unwrap().push(message);
+        }
+    }
+
+    let shots = room(0.005);
+    let masks = masks(&shots, |_, id| [None, Some("crate"), Some("cabinet")][usize::from(id) - 4]);
+    let measured = built(&shots, &masks);
+    let server = Server::start(|seen, _| match seen.body.contains("probably a crate") {
+        true => content("\n\"A blue box on the floor.\"\nMore."),
+        false => say("413 Large", r#"{"error":"too large"}"#),
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let run = || {
+        let mut built = built(&shots, &masks);
+        let told = Told(Mutex::default());
+        let settings = Settings { back_off: std::time::Duration::from_millis(1), ..Settings::default() };
+        let vlm = Vlm::connect_with(&server.url, None, settings, &|_| None, &told).unwrap();
+        describe(&vlm.remembering_in(cache.path()), &views(&shots), &mut built, &told).unwrap();
+        (built.instances, told.0.into_inner().unwrap())
+    };
+    let (instances, told) = run();
+    assert_eq!(instances.len(), 2);
+    for (instance, before) in instances.iter().zip(&measured.instances) {
+        if instance.label == "crate" {
+            assert_eq!(instance.caption, "A blue box on the floor.");
+            assert_eq!(instance.evidence["caption"]["measured"], before.caption.as_str());
+        } else {
+            assert_eq!(instance, before);
+        }
+    }
+    assert!(told.len() == 1 && told[0].starts_with("1 of 2 captions") && told[0].contains("too large"), "{told:?}");
+    let asked = server.questions();
+    assert_eq!(run().0, instances);
+    assert_eq!(server.questions() - asked, 1, "only what was refused is asked again");
+}

@@ -66,9 +66,13 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE|none", default_value = "bundled", hide_default_value = true)]
     #[serde(default)]
     pub detector: DetectorChoice,
-    /// An OpenAI-compatible server that writes captions
+    /// An OpenAI-compatible server with a vision-language model, for example http://localhost:8000/v1
     #[arg(long, value_name = "URL")]
     pub vlm: Option<String>,
+    /// The model that is asked; default: the first that the server lists
+    #[arg(long, value_name = "NAME", requires = "vlm")]
+    #[serde(default)]
+    pub vlm_model: Option<String>,
     /// Use at most N photos, evenly spread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub max_frames: Option<u32>,
@@ -92,6 +96,7 @@ impl Default for RunOptions {
             depth_model: None,
             detector: DetectorChoice::default(),
             vlm: None,
+            vlm_model: None,
             max_frames: None,
             until: None,
         }

@@ -6,6 +6,7 @@ use super::worker::{StageJob, Worker};
 use super::{Message, RunOptions, Stage};
 use crate::perception::detector::DetectError;
 use crate::perception::objects::MaskError;
+use crate::perception::vlm::{Settings, Vlm, VlmError};
 use crate::scene::folder::{FolderError, SceneFolder, SceneMeta, StageRecord, VERSION, write_atomic};
 use crate::scene::{Cancelled, Job as _, Similarity};
 use std::fs::File;
@@ -47,7 +48,7 @@ pub enum RunError {
     Model(#[from] crate::models::ModelError),
     /// The VLM cannot be asked.
     #[error(transparent)]
-    Vlm(#[from] crate::perception::vlm::VlmError),
+    Vlm(VlmError),
     /// An option asks for what is not there.
     #[error("{0}")]
     Option(String),
@@ -101,6 +102,8 @@ pub(super) struct Run<'a> {
     /// Whether a stage was made anew, so that no later one can be kept.
     fresh: bool,
     begun: Option<Stage>,
+    /// The server of `--vlm`.
+    pub(super) vlm: Option<Vlm>,
     /// Held while the run writes.
     _lock: Option<File>,
 }
@@ -111,6 +114,8 @@ pub(super) struct Bench<'a> {
     pub(super) job: &'a StageJob<'a>,
     pub(super) folder: &'a SceneFolder,
     pub(super) options: &'a RunOptions,
+    /// The server of `--vlm`.
+    pub(super) vlm: Option<&'a Vlm>,
     pub(super) meta: &'a mut SceneMeta,
     /// Hash of everything that the stage's result depends on.
     pub(super) key: &'a str,
@@ -118,11 +123,11 @@ pub(super) struct Bench<'a> {
     pub(super) device: &'a mut String,
 }
 
-impl From<crate::instances::DescribeError> for RunError {
-    fn from(e: crate::instances::DescribeError) -> Self {
+impl From<VlmError> for RunError {
+    fn from(e: VlmError) -> Self {
         match e {
-            crate::instances::DescribeError::Cancelled(e) => Self::Cancelled(e),
-            crate::instances::DescribeError::Vlm(e) => Self::Vlm(e),
+            VlmError::Cancelled(e) => Self::Cancelled(e),
+            e => Self::Vlm(e),
         }
     }
 }
@@ -173,6 +178,7 @@ impl<'a> Run<'a> {
             device: "cpu".into(),
             fresh: false,
             begun: None,
+            vlm: None,
             _lock: lock,
         })
     }
@@ -180,7 +186,8 @@ impl<'a> Run<'a> {
     /// Runs all stages, or those up to `--until`.
     pub(super) fn all(mut self) -> Result<(), RunError> {
         // A wrong address is told now, not after the work of all the stages before.
-        self.options.vlm.as_deref().map(crate::perception::vlm::Vlm::connect).transpose()?;
+        self.begin(Stage::Frames);
+        self.vlm = self.connected()?;
         let capture = stages::frames(&mut self)?;
         if let Some(result) = crate::input::HoliResult::find(&self.input) {
             return stages::reviewed(&mut self, &capture, &result);
@@ -210,6 +217,14 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         stages::instances(&mut self, &capture, &geometry, &surface, masks)
+    }
+
+    /// The server of `--vlm`, with the answers that it gave to earlier runs.
+    fn connected(&self) -> Result<Option<Vlm>, RunError> {
+        let Some(address) = &self.options.vlm else { return Ok(None) };
+        let (model, job) = (self.options.vlm_model.as_deref(), self.worker.job(Stage::Frames));
+        let vlm = Vlm::connect(address, model, Settings { seed: self.options.seed, ..Settings::default() }, &job)?;
+        Ok(Some(vlm.remembering_in(&self.folder.root().join("cache/vlm"))))
     }
 
     /// Puts something into the live slots and says so.
@@ -279,6 +294,7 @@ impl<'a> Run<'a> {
             job,
             folder: &self.folder,
             options: self.options,
+            vlm: self.vlm.as_ref(),
             meta: &mut self.meta,
             key: &self.key,
             device: &mut self.device,

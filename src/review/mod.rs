@@ -6,6 +6,7 @@
 pub mod best_views;
 pub mod box_fit;
 pub mod bulk;
+pub mod categories;
 pub mod compare;
 mod counts;
 mod decision;

@@ -4,6 +4,7 @@ mod box_fields;
 mod box_select;
 mod box_views;
 mod bulk;
+mod categories;
 mod compare;
 mod completion;
 mod dialogs;
@@ -50,6 +51,7 @@ use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, Tree, UiRespons
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
+pub(super) use categories::CategoriesDialog;
 pub(super) use dialogs::Dialogs;
 pub(super) use export::ExportDialog;
 pub(super) use finder::{Entry, Finder};

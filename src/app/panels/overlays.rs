@@ -1,9 +1,11 @@
 //! What can lie over the panels besides the dialogs that open a scene, and whether it wants the keyboard.
 
+use super::categories::CategoriesDialog;
 use super::export::ExportDialog;
 use super::finder::{Finder, Outcome};
 use super::pictures::{self, FilmDialog, PictureDialog};
 use crate::app::command::Command;
+use crate::app::model::Model;
 use crate::app::shell::Place;
 use eframe::egui::Context;
 use std::path::Path;
@@ -19,6 +21,8 @@ pub(in crate::app) struct Overlays {
     pub picture: Option<PictureDialog>,
     /// A film to make.
     pub film: Option<FilmDialog>,
+    /// The categories.
+    pub categories: Option<CategoriesDialog>,
     /// Who reviews, as typed.
     pub reviewer: Option<String>,
 }
@@ -42,7 +46,16 @@ impl Overlays {
     }
 
     /// One frame. `exporting`: how far an export is, and the number of its task.
-    pub(in crate::app) fn ui(&mut self, ctx: &Context, exporting: Option<(usize, usize, u64)>, out: &mut Vec<Command>) {
+    pub(in crate::app) fn ui(
+        &mut self,
+        ctx: &Context,
+        model: &Model,
+        exporting: Option<(usize, usize, u64)>,
+        out: &mut Vec<Command>,
+    ) {
+        if self.categories.as_mut().is_some_and(|d| !d.ui(ctx, model, out)) {
+            self.categories = None;
+        }
         if self.finder.as_mut().is_some_and(|f| matches!(f.ui(ctx, out), Outcome::Closed)) {
             self.finder = None;
         }

@@ -40,6 +40,7 @@ impl Window {
             Command::LookAtPhoto(view) => self.model.view.photo_view = view,
             Command::Decide(id, decision) => self.decide(id, decision),
             Command::DecideAll(decisions) => self.decide_all(decisions),
+            Command::RenameCategory { from, to } => self.rename_category(&from, &to),
             Command::Mark(ids) => self.model.mark(ids),
             Command::Toggle(id) => self.model.toggle(id),
             Command::Hover(id) => self.model.hovered = id,
@@ -119,6 +120,7 @@ impl Window {
                 panels::bring_up(&mut self.layout.tree, Pane::List);
                 self.panels.edit_filter(ctx);
             }
+            Action::Categories => self.show_categories(),
             Action::Undo => self.step_back(Review::undo, "nothing to undo"),
             Action::Redo => self.step_back(Review::redo, "nothing to redo"),
             Action::Open => self.dialogs.ask_open(),
@@ -182,7 +184,7 @@ impl Window {
     }
 
     /// Whether it was written.
-    fn record(&mut self, decisions: Vec<(u32, Decision)>) -> bool {
+    pub(super) fn record(&mut self, decisions: Vec<(u32, Decision)>) -> bool {
         let Some(review) = &mut self.model.review else {
             self.tell(Level::Info, "decisions can be taken when the run is done".into());
             return false;

@@ -20,6 +20,7 @@ impl Window {
                     item(ui, "Undo", Action::Undo, out);
                     item(ui, "Redo", Action::Redo, out);
                     ui.separator();
+                    item(ui, "Categories...", Action::Categories, out);
                     item(ui, "Reviewer...", Action::Reviewer, out);
                     self.second_menu(ui, out);
                 });

@@ -32,7 +32,7 @@ impl Window {
     pub(super) fn only_one(&mut self) {
         if self.layout.demo {
             self.set_demo(false);
-        } else if self.shell.overlays.export.take().is_some() {
+        } else if self.shell.overlays.categories.take().is_some() || self.shell.overlays.export.take().is_some() {
             // That was what Esc was meant for.
         } else if !self.panels.list.cancel() && self.model.marked.len() > 1 {
             self.model.select(self.model.view.instance);

@@ -75,7 +75,7 @@ impl Window {
         self.model.view.shown = shown;
         self.photos.clear();
         (self.camera_moved, self.flight, self.saved.0) = (false, None, None);
-        self.shell.overlays.export = None;
+        (self.shell.overlays.export, self.shell.overlays.categories) = (None, None);
         self.pieces = load::closed();
         self.loading = false;
     }

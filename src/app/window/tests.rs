@@ -1,5 +1,6 @@
 //! The window without a screen: what its controls are called, and what keys do.
 
+mod categories;
 mod editing;
 
 use super::*;
@@ -175,6 +176,7 @@ fn every_control_has_a_name() {
         (CTRL, Key::O),
         (CTRL_SHIFT, Key::S),
         (CTRL_SHIFT, Key::R),
+        (CTRL_SHIFT, Key::L),
         (NONE, Key::F10),
     ] {
         desk.press(modifiers, key);

@@ -154,7 +154,7 @@ pub(in crate::pipeline) fn instances(
     let views = Labelled { names: &names, capture, geometry, surface }.views();
     let built = run.stage(
         Stage::Instances,
-        &json!({ "vlm": run.options.vlm }),
+        &json!({ "vlm": run.vlm.as_ref().map(|v| json!({ "address": v.address(), "model": v.model() })) }),
         |bench| {
             let masks = views.iter().map(|v| bench.folder.read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?;
             Ok(Built { instances: bench.folder.read_instances()?.instances, masks })
@@ -169,7 +169,6 @@ pub(in crate::pipeline) fn instances(
 }
 
 fn make_instances(bench: &mut Bench, views: &[View], found: &Labels) -> Result<Built, RunError> {
-    let vlm = bench.options.vlm.as_deref().map(Vlm::connect).transpose()?;
     let cloud = Cloud::fuse(views, METRE, bench.job)?;
     let metric = bench.meta.units == "metres";
     let input = instances::Input {
@@ -183,10 +182,14 @@ fn make_instances(bench: &mut Bench, views: &[View], found: &Labels) -> Result<B
     };
     let mut built = instances::build(&input, bench.job)?;
     bench.meta.models.retain(|m| !m.starts_with("captions: "));
-    let captions = vlm.as_ref().map_or("measured".into(), |v| v.model().to_owned());
+    let captions = bench.vlm.map_or("measured", Vlm::model);
     bench.meta.models.push(format!("captions: {captions}"));
-    if let Some(vlm) = &vlm {
+    if let Some(vlm) = bench.vlm {
+        let before = vlm.tally();
         instances::describe(vlm, views, &mut built, bench.job)?;
+        let spent = vlm.tally().since(&before);
+        bench.job.note(format!("{} at {} wrote captions: {spent}", vlm.model(), vlm.address()));
+        bench.figure("captions", spent.figures());
     }
     for (view, masks) in views.iter().zip(&built.masks) {
         bench.folder.write_masks(view.stem, masks)?;

@@ -38,7 +38,7 @@ pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, InputError> {
 }
 
 /// See [`read_json`].
-pub(super) fn parse_json(text: &str) -> serde_json::Result<serde_json::Value> {
+pub(crate) fn parse_json(text: &str) -> serde_json::Result<serde_json::Value> {
     serde_json::from_str(&without_nan(text))
 }
 

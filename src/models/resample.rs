@@ -12,6 +12,8 @@ pub enum Filter {
     Cubic,
     /// Cubic convolution with a = -0.5, as wide as the output's pixels where it makes smaller: Pillow's `BICUBIC`.
     Bicubic,
+    /// A triangle, as wide as the output's pixels where it makes smaller: Pillow's `BILINEAR`.
+    Bilinear,
 }
 
 /// Cubic convolution kernel (R. Keys, "Cubic convolution interpolation for digital image processing", 1981, eq. 15,
@@ -40,7 +42,8 @@ fn taps(from: usize, to: usize, filter: Filter) -> Vec<Taps> {
             Filter::Area if scale > 1.0 => area(i, scale, from),
             Filter::Linear | Filter::Area => nearby(i, scale, from, 1, |x| (1.0 - x.abs()).max(0.0)),
             Filter::Cubic => nearby(i, scale, from, 2, |x| keys(x, -0.75)),
-            Filter::Bicubic => widened(i, scale, from),
+            Filter::Bicubic => widened(i, scale, from, 2.0, |x| keys(x, -0.5)),
+            Filter::Bilinear => widened(i, scale, from, 1.0, |x| (1.0 - x.abs()).max(0.0)),
         })
         .collect()
 }
@@ -67,12 +70,12 @@ fn nearby(i: usize, scale: f64, from: usize, reach: i64, kernel: impl Fn(f64) ->
 }
 
 /// All pixels that the kernel, stretched to the output's pixels, reaches; beyond the border there is nothing.
-fn widened(i: usize, scale: f64, from: usize) -> Taps {
+fn widened(i: usize, scale: f64, from: usize, reach: f64, kernel: impl Fn(f64) -> f64) -> Taps {
     let stretch = scale.max(1.0);
-    let (centre, support) = ((i as f64 + 0.5) * scale, 2.0 * stretch);
+    let (centre, support) = ((i as f64 + 0.5) * scale, reach * stretch);
     let first = (centre - support + 0.5).max(0.0) as usize;
     let last = ((centre + support + 0.5) as usize).min(from);
-    let weight = |x: usize| keys((x as f64 + 0.5 - centre) / stretch, -0.5);
+    let weight = |x: usize| kernel((x as f64 + 0.5 - centre) / stretch);
     scaled_to_one(first, (first..last).map(weight).collect())
 }
 
@@ -141,9 +144,19 @@ mod tests {
         close(&larger[30..40], &row);
     }
 
+    /// Values of `PIL.Image.resize(.., BILINEAR)` (Pillow 13.0.0) on the same floats.
+    #[test]
+    fn bilinear_is_that_of_pillow() {
+        let smaller = resized(&plane(), (7, 5), (3, 2), Filter::Bilinear);
+        close(&smaller, &[94.2208, 132.8182, 129.026, 151.9091, 124.4332, 120.3766]);
+        let larger = resized(&plane(), (7, 5), (10, 8), Filter::Bilinear);
+        let row = [99.5625, 126.4094, 160.5781, 194.7469, 114.5156, 87.0844, 117.2531, 95.4219, 109.5906, 136.4375];
+        close(&larger[30..40], &row);
+    }
+
     #[test]
     fn the_same_size_is_the_same_picture() {
-        for filter in [Filter::Linear, Filter::Area, Filter::Cubic, Filter::Bicubic] {
+        for filter in [Filter::Linear, Filter::Area, Filter::Cubic, Filter::Bicubic, Filter::Bilinear] {
             close(
                 &resized(&plane(), (7, 5), (7, 5), filter),
                 &plane().iter().map(|v| f64::from(*v)).collect::<Vec<_>>(),

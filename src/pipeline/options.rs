@@ -47,7 +47,7 @@ pub struct RunOptions {
     /// Leave every K-th frame out of training, to measure PSNR
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
     pub holdout: Option<u32>,
-    /// Masks of another program: a mask_index.json, or a folder that has one
+    /// Masks of another program: a mask_index.json, COCO instances, a folder of PNGs of instance ids, or of LABEL/STEM.png
     #[arg(long, value_name = "FILE|DIR")]
     pub masks: Option<PathBuf>,
     /// Depth of another program: a folder of .npy, .exr or 16-bit .png, named as the photos

@@ -39,7 +39,7 @@ pub enum RunError {
     Splat(#[from] crate::splat::SplatFileError),
     /// The masks' file cannot be used.
     #[error(transparent)]
-    Masks(#[from] crate::perception::files::MaskFileError),
+    Masks(crate::perception::files::MaskFileError),
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] crate::models::ModelError),
@@ -103,6 +103,15 @@ impl From<crate::instances::DescribeError> for RunError {
         match e {
             crate::instances::DescribeError::Cancelled(e) => Self::Cancelled(e),
             crate::instances::DescribeError::Vlm(e) => Self::Vlm(e),
+        }
+    }
+}
+
+impl From<crate::perception::files::MaskFileError> for RunError {
+    fn from(e: crate::perception::files::MaskFileError) -> Self {
+        match e {
+            crate::perception::files::MaskFileError::Cancelled(e) => Self::Cancelled(e),
+            e => Self::Masks(e),
         }
     }
 }
@@ -329,8 +338,8 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
             return Err(RunError::Option(format!("{name}: {} does not exist", path.display())));
         }
     }
-    if let Some(folder) = options.masks.as_ref().filter(|m| m.is_dir() && !m.join("mask_index.json").is_file()) {
-        return Err(RunError::Option(format!("--masks: {} has no mask_index.json", folder.display())));
+    if let Some(Err(e)) = options.masks.as_deref().map(crate::perception::files::find) {
+        return Err(RunError::Option(format!("--masks: {e}")));
     }
     stages::check_models(options)?;
     Ok(())

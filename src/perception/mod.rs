@@ -10,6 +10,7 @@ pub mod prompt;
 pub mod rect;
 pub mod surface;
 pub mod vlm;
+pub mod vocabulary;
 
 use crate::scene::{Camera, DepthMap};
 use image::RgbImage;

@@ -6,9 +6,12 @@ pub mod detection;
 pub mod files;
 pub mod geometric;
 pub mod grow;
+pub mod label_scores;
 pub mod prompt;
 pub mod rect;
+pub mod segmenter;
 pub mod surface;
+pub mod tokenizer;
 pub mod vlm;
 pub mod vocabulary;
 

@@ -40,14 +40,16 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// The tokenizer that lies beside a model, or in the folder above it, as on Hugging Face.
+    /// The file that lies beside a model, or in the folder above it, as on Hugging Face.
+    pub fn find(model: &Path) -> Result<PathBuf, ModelError> {
+        let mut places = model.ancestors().skip(1).take(2).flat_map(|f| NAMES.map(|name| f.join(name)));
+        let missing = || ModelError::file(model, "it needs its tokenizer.json beside it, which is not there");
+        places.find(|p| p.is_file()).ok_or_else(missing)
+    }
+
+    /// The tokenizer that lies beside a model, see [`Tokenizer::find`].
     pub fn beside(model: &Path) -> Result<Self, ModelError> {
-        let folders = model.ancestors().skip(1).take(2);
-        let places: Vec<PathBuf> = folders.flat_map(|f| NAMES.map(|name| f.join(name))).collect();
-        match places.iter().find(|p| p.is_file()) {
-            Some(path) => Self::read(path),
-            None => Err(ModelError::file(model, "it needs its tokenizer.json beside it, which is not there")),
-        }
+        Self::read(&Self::find(model)?)
     }
 
     /// Reads a `tokenizer.json`.
@@ -256,10 +258,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, model) = (dir.path().join("tokenizer.json"), dir.path().join("text.onnx"));
         assert!(Tokenizer::beside(&model).err().unwrap().to_string().contains("tokenizer.json"));
-        for (text, words) in [("{", "not a tokenizer.json"), ("{}", "neither CLIP nor Gemma"),
+        for (text, words) in [
+            ("{", "not a tokenizer.json"),
+            ("{}", "neither CLIP nor Gemma"),
             (r#"{"model": {"byte_fallback": true}}"#, "no vocabulary"),
-            (r#"{"model": {"byte_fallback": true, "vocab": {}, "merges": ["a"]}}"#, "two words")]
-        {
+            (r#"{"model": {"byte_fallback": true, "vocab": {}, "merges": ["a"]}}"#, "two words"),
+        ] {
             std::fs::write(&path, text).unwrap();
             let error = Tokenizer::beside(&model).err().unwrap().to_string();
             assert!(error.contains("tokenizer.json") && error.contains(words), "{error}");

@@ -50,6 +50,10 @@ pub struct RunOptions {
     /// Masks of another program: a mask_index.json, COCO instances, a folder of PNGs of instance ids, or of LABEL/STEM.png
     #[arg(long, value_name = "FILE|DIR")]
     pub masks: Option<PathBuf>,
+    /// A segmenter: an ONNX file, or a folder with its files; SAM 3 with text makes all masks, others answer points and boxes
+    #[arg(long, value_name = "FILE|DIR")]
+    #[serde(default)]
+    pub segmenter: Option<PathBuf>,
     /// Depth of another program: a folder of .npy, .exr or 16-bit .png, named as the photos
     #[arg(long, value_name = "DIR")]
     pub depth: Option<PathBuf>,
@@ -82,6 +86,7 @@ impl Default for RunOptions {
             steps: None,
             holdout: None,
             masks: None,
+            segmenter: None,
             depth: None,
             features: None,
             depth_model: None,

@@ -116,6 +116,15 @@ impl From<crate::perception::files::MaskFileError> for RunError {
     }
 }
 
+impl From<crate::perception::segmenter::SegmenterError> for RunError {
+    fn from(e: crate::perception::segmenter::SegmenterError) -> Self {
+        match e {
+            crate::perception::segmenter::SegmenterError::Cancelled(e) => Self::Cancelled(e),
+            crate::perception::segmenter::SegmenterError::Model(e) => Self::Model(e),
+        }
+    }
+}
+
 impl From<crate::input::InputError> for RunError {
     fn from(e: crate::input::InputError) -> Self {
         match e {
@@ -329,6 +338,7 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
     }
     let paths = [
         ("--masks", &options.masks),
+        ("--segmenter", &options.segmenter),
         ("--depth", &options.depth),
         ("--features", &options.features),
         ("--depth-model", &options.depth_model),

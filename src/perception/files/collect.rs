@@ -10,6 +10,8 @@ use std::path::Path;
 const NAMED: usize = 3;
 /// Longest label, characters: a longer one is a description, or no label at all.
 const LONGEST_LABEL: usize = 100;
+/// Longest name of an entry, and longest reason, in a warning, characters.
+const LONGEST_NAME: usize = 60;
 
 /// Entries of one kind that were left out.
 #[derive(Default)]
@@ -80,7 +82,7 @@ impl<'a> Collector<'a> {
     pub(super) fn frame_of(&mut self, image: &str) -> Option<usize> {
         let frame = self.by_stem.get(stem(image)).copied();
         if frame.is_none() {
-            self.unknown.add(|| readable(image));
+            self.unknown.add(|| named(image));
         }
         frame
     }
@@ -92,14 +94,14 @@ impl<'a> Collector<'a> {
 
     /// Counts an entry that cannot be used: its name, and why.
     pub(super) fn broken(&mut self, name: &str, why: &str) {
-        self.broken.add(|| format!("{} ({})", readable(name), readable(why)));
+        self.broken.add(|| format!("{} ({})", named(name), named(why)));
     }
 
     /// Takes a mask in; `name` is that of the entry.
     pub(super) fn add(&mut self, name: &str, entry: Entry) {
         let f = &self.frames[entry.frame];
         let size = (entry.mask.width, entry.mask.height);
-        let label = readable(&entry.label).to_lowercase();
+        let label = readable(&entry.label, LONGEST_LABEL).to_lowercase();
         if label.is_empty() {
             return self.broken(name, "its label is empty");
         }
@@ -107,7 +109,7 @@ impl<'a> Collector<'a> {
             return self.broken(name, "its score is not a number");
         }
         if !fits(size, (f.width, f.height)) {
-            let sizes = || format!("{} ({} x {} for {} x {})", readable(name), size.0, size.1, f.width, f.height);
+            let sizes = || format!("{} ({} x {} for {} x {})", named(name), size.0, size.1, f.width, f.height);
             return self.misfits.add(sizes);
         }
         let segmentation = resized(entry.mask, f.width, f.height);
@@ -154,9 +156,14 @@ pub(super) fn stem(image: &str) -> &str {
     }
 }
 
+/// A name or a reason as it can be shown.
+fn named(text: &str) -> String {
+    readable(text, LONGEST_NAME)
+}
+
 /// Text of another program as it can be shown: no control characters, single spaces, not too long.
-fn readable(text: &str) -> String {
+fn readable(text: &str, longest: usize) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.chars().take(LONGEST_LABEL).collect::<String>().trim_end().to_owned()
+    words.chars().take(longest).collect::<String>().trim_end().to_owned()
 }

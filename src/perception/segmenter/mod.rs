@@ -19,6 +19,7 @@ pub use recognise::{Family, Role, recognise};
 pub use text::{SegmenterError, TextSegmenter, segment};
 
 use super::prompt::PromptSegmenter;
+use super::tokenizer::Tokenizer;
 use crate::models::{Execution, Model, ModelError, Signature, hints, onnx_files};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,13 @@ pub fn find(path: &Path) -> Result<Found, ModelError> {
         }
     }
     assembled(path, parts)
+}
+
+/// Whether a file and those beside it are a whole segmenter, its tokenizer included; an error says what is missing.
+pub fn check(path: &Path) -> Result<Found, ModelError> {
+    let found = find(path)?;
+    found.text.as_deref().map(Tokenizer::find).transpose()?;
+    Ok(found)
 }
 
 /// The one family whose files are all there.

@@ -19,9 +19,8 @@ pub(super) struct Sam2 {
 impl Sam2 {
     pub(super) fn new(encoder: &Signature, decoder: &Signature) -> Self {
         let port = encoder.inputs.first();
-        let side = |from_end: usize| {
-            port.and_then(|p| p.dims.iter().rev().nth(from_end).copied().flatten()).unwrap_or(SIDE)
-        };
+        let side =
+            |from_end: usize| port.and_then(|p| p.dims.iter().rev().nth(from_end).copied().flatten()).unwrap_or(SIDE);
         let size = (side(0), side(1));
         Self { size, mask: no_mask::size(decoder).unwrap_or((size.1 / 4, size.0 / 4)) }
     }

@@ -124,8 +124,7 @@ impl Sam3 {
         tokens.resize(longest, if usls { self.tokenizer.end() } else { 0 });
         let attention = (0..longest).map(|k| i64::from(k < count)).collect();
         let (tokens, attention) = (Tensor::i64(&[1, longest], tokens), Tensor::i64(&[1, longest], attention));
-        let outputs =
-            self.text.run(&[("input_ids", &tokens), ("tokens", &tokens), ("attention_mask", &attention)])?;
+        let outputs = self.text.run(&[("input_ids", &tokens), ("tokens", &tokens), ("attention_mask", &attention)])?;
         let names: &[(&str, &'static str)] = match usls {
             true => &[("text_features", "text_features"), ("text_mask", "text_mask")],
             false => &[

@@ -1,17 +1,20 @@
 //! Stages `masks` and `instances`: what is where, in the images and in 3D.
 
 use super::geometry::{Geometry, METRE};
+use super::learned::{execution, state_of, used};
 use super::photos::image_names;
 use super::splats::Surface;
 use crate::instances::{self, Built};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
+use crate::perception::segmenter::{self, TextSegmenter};
 use crate::perception::vlm::Vlm;
-use crate::perception::{self, View};
+use crate::perception::{self, View, vocabulary};
 use crate::pipeline::run::{Bench, Run, RunError};
 use crate::pipeline::{Stage, cache};
 use crate::scene::{Capture, FrameMasks, Instances, Job as _};
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Layout version of `instances.json`.
@@ -50,7 +53,10 @@ pub(in crate::pipeline) fn masks(
     let views = Labelled { names: &names, capture, geometry, surface }.views();
     let masks = run.stage(
         Stage::Masks,
-        &json!({ "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))) }),
+        &json!({
+            "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))),
+            "segmenter": run.options.segmenter.as_deref().map(segmenter_state),
+        }),
         |bench| Ok(views.iter().map(|v| bench.folder.cache().read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?),
         |bench| make_masks(bench, &views),
     )?;
@@ -59,29 +65,58 @@ pub(in crate::pipeline) fn masks(
 }
 
 fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunError> {
-    let masks = match &bench.options.masks {
-        Some(path) => {
+    let text = text_segmenter(bench)?;
+    let masks = match (&bench.options.masks, &text) {
+        (Some(path), _) => {
             let wanted: Vec<Wanted> = views
                 .iter()
                 .map(|v| Wanted { name: v.name, stem: v.stem, width: v.image.width(), height: v.image.height() })
                 .collect();
             perception::files::read(path, &wanted, bench.job)?
         }
-        None => {
+        (None, Some(text)) => segmenter::segment(&**text, views, &room_words(), bench.job)?,
+        (None, None) => {
             let cloud = Cloud::fuse(views, METRE, bench.job)?;
             perception::geometric::segment(&cloud, views, METRE, bench.options.seed, bench.job)?
         }
     };
-    let source =
-        bench.options.masks.as_ref().map_or("embedded geometric segmenter".into(), |p| p.display().to_string());
-    bench.meta.models.retain(|m| !m.starts_with("masks: "));
-    bench.meta.models.push(format!("masks: {source}"));
+    match (&bench.options.masks, text) {
+        (None, Some(text)) => used(bench, "masks", Some((text.name(), text.provider()))),
+        (masks, _) => {
+            let source = masks.as_ref().map_or("embedded geometric segmenter".into(), |p| p.display().to_string());
+            used(bench, "masks", None);
+            bench.meta.models.push(format!("masks: {source}"));
+        }
+    }
     for (view, masks) in views.iter().zip(&masks) {
         bench.folder.cache().write_masks(view.stem, masks)?;
         bench.folder.write_masks(view.stem, masks)?;
     }
     bench.figure("masks", json!(masks.iter().map(|m| m.masks.len()).sum::<usize>()));
     Ok(masks)
+}
+
+/// The segmenter that the user asks for, where it finds things by their names and no masks are given.
+fn text_segmenter(bench: &Bench) -> Result<Option<Box<dyn TextSegmenter>>, RunError> {
+    let Some(path) = bench.options.segmenter.as_deref().filter(|_| bench.options.masks.is_none()) else {
+        return Ok(None);
+    };
+    if !segmenter::find(path)?.family.takes_text() {
+        return Ok(None);
+    }
+    Ok(Some(segmenter::load_text(path, execution(bench.options.device))?))
+}
+
+/// What a segmenter with text is asked for: the things that stand in rooms, and the parts of the room itself.
+fn room_words() -> Vec<String> {
+    let parts = ["wall", "floor", "ceiling"];
+    parts.into_iter().chain(vocabulary::words().iter().map(|w| w.name)).map(str::to_owned).collect()
+}
+
+/// A name for the state of a segmenter: a file of it stands for those beside it.
+fn segmenter_state(path: &Path) -> String {
+    let folder = path.parent().filter(|f| !path.is_dir() && !f.as_os_str().is_empty());
+    format!("{} {}", path.display(), state_of(folder.unwrap_or(path)))
 }
 
 /// Instances in 3D, and the masks that belong to them.

@@ -5,6 +5,7 @@ use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metres_per_unit
 use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
 use crate::geometry::sfm::learned::{self, Learned};
 use crate::models::{Accelerator, Execution, note_of, onnx_files, runtime};
+use crate::perception::segmenter;
 use crate::pipeline::run::{Bench, RunError};
 use crate::pipeline::{Device, RunOptions, cache};
 use crate::scene::{Job as _, SparsePoint};
@@ -19,7 +20,8 @@ const UNCERTAIN: f64 = 0.1;
 pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunError> {
     options.features.as_deref().map(learned::find).transpose()?;
     options.depth_model.as_deref().map(depth_model::find).transpose()?;
-    if options.features.is_some() || options.depth_model.is_some() {
+    options.segmenter.as_deref().map(segmenter::check).transpose()?;
+    if options.features.is_some() || options.depth_model.is_some() || options.segmenter.is_some() {
         runtime()?;
     }
     Ok(())
@@ -33,7 +35,8 @@ pub(super) fn state_of(path: &Path) -> String {
     blake3::hash(states.collect::<String>().as_bytes()).to_hex().to_string()
 }
 
-fn execution(device: Device) -> Execution {
+/// How models are run on a device.
+pub(super) fn execution(device: Device) -> Execution {
     let accelerator = match device {
         Device::Auto => Accelerator::Auto,
         Device::Gpu => Accelerator::Gpu,

@@ -6,7 +6,8 @@ gives for some texts.
 They hold no trained weights. The files are in git; run this only after changing it (pip install onnx numpy tokenizers).
 
 Of a photo the graphs keep the red of cells of four pixels. A mask is set in the cells that a prompt reaches (near a point,
-inside a box) and whose red is above zero. Of a text they keep the numbers of its tokens.
+inside a box) and whose red is above zero. Of a text they keep the numbers of its tokens. Features have one channel, where
+the real ones have 32 to 256: their number is left open.
 """
 import json
 import pathlib
@@ -100,8 +101,8 @@ def tracker(folder, side):
     for k in (1, 2):
         g.ReduceMean(plane, axes=[2, 3], keepdims=1, to_name=f"image_embeddings.{k}")
     g.save(f"{folder}/vision_encoder.onnx", ports(F, pixel_values=["b", 3, side, side]),
-           [("image_embeddings.0", F, ["b", 32, n, n]), ("image_embeddings.1", F, ["b", 64, "h1", "w1"]),
-            ("image_embeddings.2", F, ["b", 256, "h2", "w2"])])
+           [("image_embeddings.0", F, ["b", "c", n, n]), ("image_embeddings.1", F, ["b", "c", "h1", "w1"]),
+            ("image_embeddings.2", F, ["b", "c", "h2", "w2"])])
     g = Graph()
     x, y = grid(g, n)
     points = reached(g, x, y, g.Reshape("input_points", g.ints(-1, 2)), g.Reshape("input_labels", g.ints(-1)))
@@ -128,7 +129,7 @@ def sam2(folder, side=32):
     for name in ["high_res_feats_1", "image_embed"]:
         g.ReduceMean(plane, axes=[2, 3], keepdims=1, to_name=name)
     g.save(f"{folder}/sam2_tiny.encoder.onnx", ports(F, image=[1, 3, side, side]),
-           [("high_res_feats_0", F, [1, 32, n, n]), ("high_res_feats_1", F, [1, 64, "h", "w"]), ("image_embed", F, [1, 256, "i", "j"])])
+           [("high_res_feats_0", F, [1, "c", n, n]), ("high_res_feats_1", F, [1, "c", "h", "w"]), ("image_embed", F, [1, "c", "i", "j"])])
     g = Graph()
     x, y = grid(g, n)
     # The mask that might have been handed over is added: it has to be zero.
@@ -139,7 +140,7 @@ def sam2(folder, side=32):
     mask = half(g, g.And(g.Greater(points, g.const(0.0)), g.Greater(colour, g.const(0.0))))
     candidates(g, mask, (1, 3, n, n), "masks", "iou_predictions")
     g.save(f"{folder}/sam2_tiny.decoder.onnx",
-           [("image_embed", F, [1, 256, "i", "j"]), ("high_res_feats_0", F, [1, 32, n, n]), ("high_res_feats_1", F, [1, 64, "h", "w"]),
+           [("image_embed", F, [1, "c", "i", "j"]), ("high_res_feats_0", F, [1, "c", n, n]), ("high_res_feats_1", F, [1, "c", "h", "w"]),
             ("point_coords", F, ["n", "p", 2]), ("point_labels", F, ["n", "p"]), ("mask_input", F, ["n", 1, n, n]),
             ("has_mask_input", F, [1])],
            [("masks", F, ["n", 3, n, n]), ("iou_predictions", F, ["n", 3])])
@@ -159,7 +160,7 @@ def efficient(folder):
     g = Graph()
     g.ReduceMean(red(g, "batched_images"), axes=[2, 3], keepdims=1, to_name="image_embeddings")
     g.save(f"{folder}/efficient_sam_vitt_encoder.onnx", ports(F, batched_images=["b", 3, "h", "w"]),
-           ports(F, image_embeddings=["b", 256, 64, 64]))
+           ports(F, image_embeddings=["b", "c", "i", "j"]))
     g = Graph()
     x, y, _, _ = photo_grid(g, False)
     coordinates = g.Reshape("batched_point_coords", g.ints(-1, 2))
@@ -173,7 +174,7 @@ def efficient(folder):
     g.Reshape(good, g.ints(1, 1, 3), to_name="iou_predictions")
     g.Identity(mask, to_name="1234")
     g.save(f"{folder}/efficient_sam_vitt_decoder.onnx",
-           [("image_embeddings", F, ["b", 256, 64, 64]), ("batched_point_coords", F, ["b", "q", "p", 2]),
+           [("image_embeddings", F, ["b", "c", "i", "j"]), ("batched_point_coords", F, ["b", "q", "p", 2]),
             ("batched_point_labels", F, ["b", "q", "p"]), ("orig_im_size", I, [2])],
            [("output_masks", F, ["b", "q", "m", "h", "w"]), ("iou_predictions", F, ["b", "q", "m"]), ("1234", F, ["k", "i", "j"])])
 
@@ -188,7 +189,7 @@ def mobile(folder, rows, side=32):
     else:
         cells(g, red(g, "x"), "image_embeddings")
     taken = ports(F, input_image=[side, side, 3]) if rows else ports(F, x=[1, 3, side, side])
-    g.save(f"{folder}/mobile_sam_image_encoder.onnx", taken, ports(F, image_embeddings=[1, 256, n, n]))
+    g.save(f"{folder}/mobile_sam_image_encoder.onnx", taken, ports(F, image_embeddings=[1, "c", n, n]))
     g = Graph()
     x, y, h, w = photo_grid(g, True)
     longest = g.Max(h, w)
@@ -208,7 +209,7 @@ def mobile(folder, rows, side=32):
     g.Reshape(g.Mul(truth(g, right), g.const(0.75)), g.ints(1, 1), to_name="iou_predictions")
     g.Identity(colour, to_name="low_res_masks")
     g.save(f"{folder}/sam_mask_decoder_single.onnx",
-           [("image_embeddings", F, [1, 256, n, n]), ("point_coords", F, [1, "p", 2]), ("point_labels", F, [1, "p"]),
+           [("image_embeddings", F, [1, "c", n, n]), ("point_coords", F, [1, "p", 2]), ("point_labels", F, [1, "p"]),
             ("mask_input", F, [1, 1, n, n]), ("has_mask_input", F, [1]), ("orig_im_size", F, [2])],
            [("masks", F, [1, "m", "h", "w"]), ("iou_predictions", F, [1, "m"]), ("low_res_masks", F, [1, "m", "i", "j"])])
 
@@ -234,13 +235,13 @@ def sam3_usls(folder, side=28):
     cells(g, plane, "fpn_feat_0")
     for name in ["fpn_feat_1", "fpn_feat_2", "fpn_pos_2"]:
         g.ReduceMean(plane, axes=[2, 3], keepdims=1, to_name=name)
-    features = [("fpn_feat_0", F, ["b", 256, n, n])] + [(k, F, ["b", 256, k + "h", k + "w"]) for k in ["fpn_feat_1", "fpn_feat_2", "fpn_pos_2"]]
+    features = [("fpn_feat_0", F, ["b", "c", n, n])] + [(k, F, ["b", "c", k + "h", k + "w"]) for k in ["fpn_feat_1", "fpn_feat_2", "fpn_pos_2"]]
     g.save(f"{folder}/vision-encoder.onnx", ports(F, images=["b", 3, side, side]), features)
     g = Graph()
     g.Unsqueeze(g.Cast("input_ids", to=F), g.ints(2), to_name="text_features")
     g.Cast("attention_mask", to=T.BOOL, to_name="text_mask")
     g.save(f"{folder}/text-encoder.onnx", ports(I, input_ids=["b", TOKENS], attention_mask=["b", TOKENS]),
-           [("text_features", F, ["b", TOKENS, 256]), ("text_mask", T.BOOL, ["b", TOKENS])])
+           [("text_features", F, ["b", TOKENS, "c"]), ("text_mask", T.BOOL, ["b", TOKENS])])
     g = Graph()
     colour = g.Reshape("fpn_feat_0", g.ints(1, n, n))
     masks = stripes(g, second_token(g, "text_features"), n, colour)
@@ -256,7 +257,7 @@ def sam3_usls(folder, side=28):
     right = g.And(right, g.Equal(g.Reshape(g.ReduceSum("input_boxes", keepdims=0), g.ints(1)), g.const([0.0])))
     g.Reshape(g.Mul(half(g, right), g.const(20.0)), g.ints(1, 1), to_name="presence_logits")
     g.save(f"{folder}/geo-encoder-mask-decoder.onnx",
-           features + [("text_features", F, ["b", TOKENS, 256]), ("text_mask", T.BOOL, ["b", TOKENS]),
+           features + [("text_features", F, ["b", TOKENS, "c"]), ("text_mask", T.BOOL, ["b", TOKENS]),
                        ("input_boxes", F, ["b", "nb", 4]), ("input_boxes_labels", I, ["b", "nb"])],
            [("pred_masks", F, ["b", "q", n, n]), ("pred_boxes", F, ["b", "q", 4]), ("pred_logits", F, ["b", "q"]),
             ("presence_logits", F, ["b", 1])])
@@ -277,7 +278,7 @@ def sam3_original(folder, kind, batch, boxes, at_size, side=28):
     cells(g, plane, "backbone_fpn_0")
     for k in (1, 2):
         g.ReduceMean(plane, axes=[2, 3], keepdims=1, to_name=f"backbone_fpn_{k}")
-    feature = lambda name: (name, F, [1, 256, name + "h", name + "w"])
+    feature = lambda name: (name, F, [1, "c", name + "h", name + "w"])
     names = [f"vision_pos_enc_{k}" for k in range(3)] + [f"backbone_fpn_{k}" for k in range(3)]
     g.save(f"{folder}/sam3_image_encoder.onnx", [("image", kind, ([1] if batch else []) + [3, side, side])], [feature(k) for k in names])
     g = Graph()
@@ -286,7 +287,7 @@ def sam3_original(folder, kind, batch, boxes, at_size, side=28):
     g.Identity(memory, to_name="text_memory")
     g.Identity(memory, to_name="text_embeds")
     g.save(f"{folder}/sam3_language_encoder.onnx", ports(I, tokens=[1, TOKENS]),
-           [("text_attention_mask", T.BOOL, [1, TOKENS]), ("text_memory", F, [TOKENS, 1, 256]), ("text_embeds", F, [TOKENS, 1, 1024])])
+           [("text_attention_mask", T.BOOL, [1, TOKENS]), ("text_memory", F, [TOKENS, 1, "c"]), ("text_embeds", F, [TOKENS, 1, "c"])])
     g = Graph()
     # Nothing is found unless five tokens are padding and every box is none.
     padding = g.ReduceSum(g.Cast(g.Reshape("language_mask", g.ints(-1)), to=F), g.ints(0), keepdims=1)
@@ -311,7 +312,7 @@ def sam3_original(folder, kind, batch, boxes, at_size, side=28):
     g.save(f"{folder}/sam3_decoder.onnx",
            ([("original_height", I, []), ("original_width", I, [])] if at_size else []) +
            [feature(k) for k in ["backbone_fpn_0", "backbone_fpn_1", "backbone_fpn_2", "vision_pos_enc_2"]] +
-           [("language_mask", T.BOOL, [1, TOKENS]), ("language_features", F, [TOKENS, 1, 256]),
+           [("language_mask", T.BOOL, [1, TOKENS]), ("language_features", F, [TOKENS, 1, "c"]),
             ("box_coords", F, [boxes, 1, 4]), ("box_labels", I, [boxes, 1]), ("box_masks", T.BOOL, [1, boxes])],
            [("boxes", F, ["n", 4]), ("scores", F, ["n"]), ("masks", T.BOOL if at_size else F, ["n", 1, "h", "w"])])
 
@@ -327,20 +328,20 @@ def label_scores(clip_ids, siglip_ids, side=8):
     picture = ports(F, pixel_values=["b", 3, side, side])
     g = Graph()
     mean(g, to_name="image_embeds")
-    g.save("label_scores/clip/vision_model.onnx", picture, ports(F, image_embeds=["b", 512]))
+    g.save("label_scores/clip/vision_model.onnx", picture, ports(F, image_embeds=["b", "c"]))
     g = Graph()
     # Tokens that do not count would count here.
     counted = g.Mul("input_ids", "attention_mask")
     g.Identity(colours(g, counted, clip_ids, 1), to_name="text_embeds")
-    g.save("label_scores/clip/text_model.onnx", ports(I, input_ids=["b", "s"], attention_mask=["b", "s"]), ports(F, text_embeds=["b", 512]))
+    g.save("label_scores/clip/text_model.onnx", ports(I, input_ids=["b", "s"], attention_mask=["b", "s"]), ports(F, text_embeds=["b", "c"]))
     g = Graph()
     mean(g, to_name="pooler_output")
     g.Identity("pixel_values", to_name="last_hidden_state")
-    g.save("label_scores/siglip/onnx/vision_model.onnx", picture, [("last_hidden_state", F, ["b", 3, side, side]), ("pooler_output", F, ["b", 768])])
+    g.save("label_scores/siglip/onnx/vision_model.onnx", picture, [("last_hidden_state", F, ["b", 3, side, side]), ("pooler_output", F, ["b", "c"])])
     g = Graph()
     g.Identity(colours(g, "input_ids", siglip_ids, 1), to_name="pooler_output")
     g.Cast("input_ids", to=F, to_name="last_hidden_state")
-    g.save("label_scores/siglip/onnx/text_model.onnx", ports(I, input_ids=["b", 64]), [("last_hidden_state", F, ["b", 64]), ("pooler_output", F, ["b", 768])])
+    g.save("label_scores/siglip/onnx/text_model.onnx", ports(I, input_ids=["b", 64]), [("last_hidden_state", F, ["b", 64]), ("pooler_output", F, ["b", "c"])])
     g = Graph()
     texts = colours(g, "input_ids", siglip_ids, 1)
     fit = g.MatMul(mean(g), g.Transpose(texts, perm=[1, 0]))

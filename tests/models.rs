@@ -161,6 +161,10 @@ fn wrong_files_are_refused_before_any_work() {
         ("--depth-model", model("xfeat.onnx"), ["xfeat.onnx", "Depth Anything"]),
         ("--depth-model", cut, ["cut.onnx", "ONNX file"]),
         ("--depth-model", dir.path().join("none.onnx"), ["--depth-model", "none.onnx"]),
+        ("--segmenter", model("classifier.onnx"), ["classifier.onnx", "MobileSAM"]),
+        ("--segmenter", model("split"), ["split", "no file of a segmenter"]),
+        ("--segmenter", model("segmenters"), ["segmenters", "name one of the files"]),
+        ("--masks", model("split"), ["--masks", "LABEL/STEM.png"]),
     ] {
         common::Ran::of(&mut run(&input, &scene, &[option, file.to_str().unwrap()])).fails(&words);
         assert!(!scene.exists());
@@ -205,9 +209,12 @@ fn the_list_of_models_says_what_is_there() {
     assert_eq!((&xfeat["state"], &xfeat["licence"]), (&"there".into(), &"Apache-2.0".into()));
     assert_eq!(xfeat["found"].as_array().unwrap().len(), 2, "{xfeat}");
     assert_eq!(source("depth", "moge")["found"][0], model("moge-2-vits.onnx").to_str().unwrap());
+    let sam2 = source("segmenter", "sam2");
+    assert_eq!((&sam2["state"], &sam2["bytes"]), (&"there".into(), &155_000_000.into()));
+    assert!(sam2["command"].as_str().unwrap().contains(model("").to_str().unwrap()), "{sam2}");
     let files = role("runtime")["files"].as_array().unwrap();
     let other = files.iter().find(|f| f["path"].as_str().unwrap().ends_with("classifier.onnx")).unwrap();
-    assert!(other["family"].is_null() && other["problem"].is_null());
+    assert!(other["family"].is_null() && other["problem"].is_null() && other["usable"] == false);
     let text = list(&[]).out;
     for words in [
         "multi-view stereo: built in, the default",

@@ -129,7 +129,7 @@ pub fn load_text(path: &Path, execution: Execution) -> Result<Box<dyn TextSegmen
     Ok(Box::new(text::Sam3::new(found.family, load(&found.image)?, load(&text)?, load(&found.decoder)?)?))
 }
 
-/// Name of a segmenter for people: that of its image encoder.
-fn name_of(model: &Model) -> Result<String, ModelError> {
-    Ok(hints(model.path())?.name)
+/// Name of a segmenter for people: that of its family, and that of its image encoder.
+fn name_of(family: Family, image: &Model) -> Result<String, ModelError> {
+    Ok(format!("{}, {}", family.name(), hints(image.path())?.name))
 }

@@ -31,7 +31,7 @@ impl Prompted {
                 return Err(ModelError::file(image.path(), format!("{} takes texts", family.name())));
             }
         };
-        Ok(Self { name: name_of(&image)?, image, decoder, adapter })
+        Ok(Self { name: name_of(family, &image)?, image, decoder, adapter })
     }
 }
 

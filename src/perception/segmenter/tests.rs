@@ -90,7 +90,7 @@ fn photos_are_stretched_and_prompts_with_them() {
         expect(&points(&[(26, 13, true)]), 2..4, 2..4);
         // And not what is near 7, 13.
         expect(&points(&[(26, 13, true), (14, 13, false)]), 3..4, 2..4);
-        expect(&Prompt { points: points(&[(2, 13, false)]).points, ..rectangle([1.0, 8.0, 30.0, 24.0]) }, 2..4, 2..6);
+        expect(&Prompt { points: points(&[(2, 13, false)]).points, ..rectangle([1.0, 8.0, 30.0, 16.0]) }, 1..4, 2..4);
         assert_eq!(answer(name, &photo, &points(&[(14, 13, false)])), None, "nothing is asked for");
         assert_eq!(answer(name, &photo, &rectangle([50.0, 8.0, 60.0, 24.0])), None, "nothing red is there");
     }

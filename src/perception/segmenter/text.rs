@@ -107,7 +107,7 @@ pub(super) struct Sam3 {
 impl Sam3 {
     pub(super) fn new(family: Family, image: Model, text: Model, decoder: Model) -> Result<Self, ModelError> {
         let tokenizer = Tokenizer::beside(text.path())?;
-        Ok(Self { name: name_of(&image)?, family, image, text, decoder, tokenizer, texts: Mutex::default() })
+        Ok(Self { name: name_of(family, &image)?, family, image, text, decoder, tokenizer, texts: Mutex::default() })
     }
 
     /// The tokens of a label and which of them count. The exports for usls are padded with the token of the end, the

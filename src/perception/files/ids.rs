@@ -44,22 +44,19 @@ pub(super) fn read(collector: &mut Collector) -> Result<(), MaskFileError> {
 /// One mask for each number but 0.
 fn split(numbers: &picture::Numbers) -> BTreeMap<u16, Rle> {
     let (w, h) = (numbers.width as usize, numbers.height as usize);
+    let at = |k: usize| numbers.data[(k % h) * w + k / h];
     // Run lengths so far, and where the last run ends.
     let mut runs: BTreeMap<u16, (Vec<u32>, usize)> = BTreeMap::new();
-    for x in 0..w {
-        for y in 0..h {
-            let id = numbers.data[y * w + x];
-            if id == 0 {
-                continue;
-            }
-            let at = x * h + y;
-            let (counts, end) = runs.entry(id).or_default();
-            match counts.last_mut() {
-                Some(run) if *end == at => *run += 1,
-                _ => counts.extend([(at - *end) as u32, 1]),
-            }
-            *end = at + 1;
+    let mut start = 0;
+    while start < w * h {
+        let id = at(start);
+        let end = (start + 1..w * h).find(|k| at(*k) != id).unwrap_or(w * h);
+        if id != 0 {
+            let (counts, before) = runs.entry(id).or_default();
+            counts.extend([(start - *before) as u32, (end - start) as u32]);
+            *before = end;
         }
+        start = end;
     }
     let mask = |(mut counts, end): (Vec<u32>, usize)| {
         if end < w * h {

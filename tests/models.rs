@@ -147,6 +147,37 @@ fn a_metric_depth_model_gives_metres() {
     assert_eq!((&meta["units"], &meta["models"]), (&"arbitrary".into(), &serde_json::json!([])));
 }
 
+/// The graphs of `tests/make_segmenters.py` find something for each word that is one token to them.
+#[test]
+fn a_segmenter_with_text_makes_the_masks() {
+    if library().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (input, scene) = (dir.path().join("photos"), dir.path().join("scene"));
+    slanted_wall(&input);
+    let segmenter = model("segmenters/usls");
+    let args = ["--segmenter", segmenter.to_str().unwrap(), "--until", "masks", "--steps", "10"];
+    common::Ran::of(&mut run(&input, &scene, &args)).ok();
+    let meta = json(&scene.join("scene.json"));
+    let masks = "masks: SAM 3 with text (usls), vision-encoder on CPU";
+    assert!(meta["models"].as_array().unwrap().contains(&masks.into()), "{}", meta["models"]);
+    let of = |k: usize| json(&scene.join(format!("masks/{k}.json")))["masks"].as_array().unwrap().clone();
+    let labels: std::collections::BTreeSet<String> =
+        (0..8).flat_map(of).map(|m| m["label"].as_str().unwrap().to_owned()).collect();
+    assert!(labels.contains("chair") && labels.contains("sofa") && !labels.contains("armchair"), "{labels:?}");
+    // Masks of another program go first; without both the embedded segmenter makes them.
+    let index = serde_json::json!({"items": [{"image": "0.png", "label": "crate", "mask_rle": {"size": [240, 320],
+        "counts": [0, 24000, 52800]}}, {"image": "x.png", "label": "crate"}]});
+    let file = dir.path().join("mask_index.json");
+    std::fs::write(&file, index.to_string()).unwrap();
+    let args = [&args[..], &["--masks", file.to_str().unwrap()]].concat();
+    let ran = common::Ran::of(&mut run(&input, &scene, &args)).ok().json();
+    assert_eq!(of(0).len(), 1);
+    assert!(of(1).is_empty() && of(0)[0]["label"] == "crate");
+    assert!(ran["warnings"].to_string().contains("1 of the 2 masks"), "{ran}");
+}
+
 #[test]
 fn wrong_files_are_refused_before_any_work() {
     let dir = tempfile::tempdir().unwrap();

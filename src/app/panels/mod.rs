@@ -138,9 +138,10 @@ pub(super) fn default_layout() -> Layout {
     let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views, scenes, obb, models] =
         Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![facets, run, log, scenes]);
-    let about = tiles.insert_tab_tile(vec![inspector, obb, health, training, versus, models]);
+    let about = tiles.insert_tab_tile(vec![inspector, obb, health, training, versus]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.6), (below, 0.4)]);
-    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
+    let above = tiles.insert_tab_tile(vec![photo, models]);
+    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(above, 0.54), (about, 0.46)]);
     let middle = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(viewport, 0.8), (views, 0.2)]);
     let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.22), (middle, 0.46), (right, 0.32)]);
     let tree = Tree::new(Id::unique("panels"), root, tiles);

@@ -50,8 +50,8 @@ impl ModelsPanel {
                 ui.colored_label(error_color(ui), e.to_string());
             }
             Some(Ok(inventory)) => {
-                inventory.roles.iter().for_each(|r| role(ui, inventory, r));
                 machine(ui, inventory);
+                inventory.roles.iter().for_each(|r| role(ui, inventory, r));
             }
         });
     }
@@ -69,6 +69,7 @@ impl ModelsPanel {
 }
 
 fn role(ui: &mut Ui, inventory: &Inventory, role: &Role) {
+    ui.separator();
     section(ui, &role.role);
     ui.small(format!("{} (stage {})", role.does, role.stage));
     for source in &role.sources {
@@ -85,15 +86,18 @@ fn one(ui: &mut Ui, inventory: &Inventory, source: &Source) {
         let default = if source.default { ", the default" } else { "" };
         ui.label(RichText::new(format!("{}{default}", state.text())).color(color(ui, state)));
     });
+    let size = source.bytes.map(|b| format!("about {}", size_text(b)));
+    let about = [
+        ("", &source.adds),
+        ("Option: ", &source.option),
+        ("Size: ", &size),
+        ("Licence: ", &source.licence),
+        ("From: ", &source.get),
+    ];
+    if about.iter().all(|(_, text)| text.is_none()) {
+        return;
+    }
     ui.indent(&source.name, |ui| {
-        let size = source.bytes.map(|b| format!("about {}", size_text(b)));
-        let about = [
-            ("", &source.adds),
-            ("Option: ", &source.option),
-            ("Size: ", &size),
-            ("Licence: ", &source.licence),
-            ("From: ", &source.get),
-        ];
         for (what, text) in about {
             if let Some(text) = text {
                 ui.small(format!("{what}{text}"));

@@ -13,8 +13,9 @@ pub(super) fn read(collector: &mut Collector) -> Result<(), MaskFileError> {
     let malformed = |reason: String| MaskFileError::Malformed { path: path.to_owned(), reason };
     let bytes = std::fs::read(path).map_err(|source| MaskFileError::Read { path: path.to_owned(), source })?;
     let text = std::str::from_utf8(&bytes).map_err(|e| malformed(e.to_string()))?;
-    // Python writes NaN, which is not JSON: one bad number must not cost the whole file.
-    let value = crate::input::parse_json(text.trim_start_matches('\u{feff}')).map_err(|e| malformed(e.to_string()))?;
+    // A text in place of Python's NaN: that it is no number is found where a number is wanted, and costs one entry.
+    let text = crate::input::without_nan(text.trim_start_matches('\u{feff}'), "\"NaN\"");
+    let value: Value = serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))?;
     let Value::Object(mut keys) = value else {
         return Err(malformed("it is not an object with \"items\" or with \"images\" and \"annotations\"".into()));
     };

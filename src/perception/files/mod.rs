@@ -92,7 +92,7 @@ pub enum Layout {
     Labels(PathBuf),
 }
 
-/// Finds out how masks are laid out, without reading them.
+/// Finds out how masks are laid out, by names and keys alone.
 pub fn find(path: &Path) -> Result<Layout, MaskFileError> {
     if !path.is_dir() {
         return Ok(Layout::Json(path.to_owned()));
@@ -113,7 +113,7 @@ pub fn find(path: &Path) -> Result<Layout, MaskFileError> {
     if folders(path).iter().any(|f| !pictures(f).is_empty()) {
         return Ok(Layout::Labels(path.to_owned()));
     }
-    let jsons: Vec<PathBuf> = entries(path).into_iter().filter(|p| ending(p) == "json").collect();
+    let jsons: Vec<PathBuf> = entries(path).into_iter().filter(|p| ending(p) == "json" && names_masks(p)).collect();
     match jsons.as_slice() {
         [one] => Ok(Layout::Json(one.clone())),
         _ => Err(MaskFileError::Unknown(path.to_owned())),
@@ -133,6 +133,13 @@ pub fn read(path: &Path, frames: &[Wanted], job: &dyn Job) -> Result<Vec<FrameMa
         Layout::Labels(_) => labels::read(&mut collector)?,
     }
     collector.finish()
+}
+
+/// Whether a JSON file has the key of either layout somewhere: a folder may hold cameras and other things beside.
+fn names_masks(path: &Path) -> bool {
+    let text = std::fs::read(path).unwrap_or_default();
+    let has = |key: &str| text.windows(key.len()).any(|w| w == key.as_bytes());
+    has("\"annotations\"") || has("\"items\"")
 }
 
 /// Entries of a folder, by name.

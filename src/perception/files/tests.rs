@@ -90,16 +90,17 @@ fn odd_entries_of_an_index() {
         odd("mask_rle", json!({"size": [4, 8], "counts": [0, 31]})),
         odd("mask_rle", json!({"size": [4, 8], "counts": [32]})),
         odd("image", json!(3)),
+        odd("score", json!(-7)),
     ];
     let path = write(dir.path(), &items);
     let text = std::fs::read_to_string(&path).unwrap();
     // Python's NaN is not JSON.
-    std::fs::write(&path, text.replace("\"score\":null", "\"score\":NaN")).unwrap();
+    std::fs::write(&path, text.replace("\"score\":-7", "\"score\":NaN")).unwrap();
     let (read, warnings) = heard(dir.path());
     let labels: Vec<(&str, f64)> = read[0].masks.iter().map(|m| (m.label.as_str(), m.score)).collect();
     assert_eq!(labels, [("chair", 1.0), ("sofa [31m", 0.8)]);
-    assert!(warnings[0].starts_with("4 of the 7 masks") && warnings[0].contains("are malformed"), "{warnings:?}");
-    assert!(warnings[0].contains("its label is not a text") && warnings[0].contains("and 1 more"), "{warnings:?}");
+    assert!(warnings[0].starts_with("5 of the 8 masks") && warnings[0].contains("are malformed"), "{warnings:?}");
+    assert!(warnings[0].contains("its label is not a text") && warnings[0].contains("and 2 more"), "{warnings:?}");
     assert!(warnings[1].contains("proportions") && warnings[1].contains("4 x 8 for 8 x 4"), "{warnings:?}");
 }
 
@@ -186,6 +187,8 @@ fn instances_of_coco() {
         one(9, json!(7), 1, json!([[0, 0, 1e9, 0, 1e9, 1e9]])),
     ]);
     coco(dir.path(), annotations);
+    // Something else beside it is no fault.
+    std::fs::write(dir.path().join("intrinsics.json"), r#"{"fx": 500}"#).unwrap();
     let (read, warnings) = heard(dir.path());
     let of = |k: usize| -> Vec<(&str, f64, &Rle)> {
         read[k].masks.iter().map(|m| (m.label.as_str(), m.score, &m.segmentation)).collect()

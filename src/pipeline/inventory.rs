@@ -155,7 +155,7 @@ impl Inventory {
 
 /// A file as it is: what it is of, for which option, and what it lacks.
 fn described(roles: &[Role], path: PathBuf, bytes: u64) -> ModelFile {
-    let found = identify(&path).map_err(|e| e.to_string());
+    let found = identify(&path).map_err(reason);
     let (sentence, usable) = match &found {
         Err(problem) => (problem.clone(), false),
         Ok(None) => {
@@ -177,12 +177,16 @@ fn described(roles: &[Role], path: PathBuf, bytes: u64) -> ModelFile {
     ModelFile { path, bytes, found, sentence, usable }
 }
 
+/// Why a file cannot be used, without its path, which is told beside.
+fn reason(error: ModelError) -> String {
+    match error {
+        ModelError::File { reason, .. } => reason,
+        error => error.to_string(),
+    }
+}
+
 /// What a file that is known lacks to be used.
 fn lacking(path: &Path, what: Use) -> Option<String> {
-    let reason = |e: ModelError| match e {
-        ModelError::File { reason, .. } => reason,
-        e => e.to_string(),
-    };
     match what.part {
         Some("matcher") => {
             let folder = path.parent().unwrap_or(path);
@@ -265,7 +269,7 @@ mod tests {
             ("whole/encoder.onnx", true, "the image encoder of EfficientSAM, for the role segmenter"),
             ("whole/decoder.onnx", true, "the mask decoder of EfficientSAM"),
             ("alone/lightglue.onnx", false, "but it is a matcher and needs an extractor"),
-            ("cut.onnx", false, "cut.onnx"),
+            ("cut.onnx", false, "the file is cut off"),
             ("page.onnx", false, "ONNX file"),
             ("weights.safetensors", false, "only ONNX files can be run"),
         ] {

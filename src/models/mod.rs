@@ -1,14 +1,17 @@
-//! Learned models: finding and loading ONNX Runtime, ONNX files and their signatures, sessions, and the preparation of
-//! photos that all models share. What a model means is decided where it is used (`geometry::sfm::learned`,
-//! `geometry::depth_model`); nothing here is needed by a run that names no model, and nothing is downloaded.
+//! Learned models: ONNX files and their signatures, the runtimes that run them (ONNX Runtime where it is found, else RTen,
+//! which is in the program), and the preparation of photos that all models share. What a model means is decided where it is
+//! used (`geometry::sfm::learned`, `geometry::depth_model`, `perception::detector`); nothing is downloaded.
 
 mod catalogue;
+mod engine;
 mod folder;
 mod library;
 mod model;
+mod onnx_engine;
 mod picture;
 mod protobuf;
 mod resample;
+mod rten_engine;
 mod runtime;
 mod settings;
 mod signature;
@@ -30,14 +33,14 @@ pub use tensor::{Data, Tensor};
 
 use std::path::{Path, PathBuf};
 
+/// How to get ONNX Runtime.
+const INSTALL: &str = "install it (for example `pip install onnxruntime`), or set HOLOSCOPE_ONNXRUNTIME to its library";
+
 /// What can go wrong with a model. Each message is one sentence that names the file.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ModelError {
     /// There is no ONNX Runtime.
-    #[error(
-        "a model needs ONNX Runtime and none was found ({looked}): install it (for example `pip install onnxruntime`), or \
-         set HOLOSCOPE_ONNXRUNTIME to its library"
-    )]
+    #[error("a model needs ONNX Runtime and none was found ({looked}): {INSTALL}")]
     NoRuntime {
         /// Where it was looked for, and what was wrong with what was there.
         looked: String,

@@ -2,7 +2,7 @@
 //! <https://protobuf.dev/programming-guides/encoding/>
 
 use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 /// A field of a message: its number, and its value or where its bytes lie.
@@ -14,9 +14,13 @@ pub(super) enum Field {
     Bytes(u64, u64),
 }
 
+/// A file, or bytes in memory.
+trait Bytes: Read + Seek {}
+impl<T: Read + Seek> Bytes for T {}
+
 /// A file that is read from front to back.
 pub(super) struct Reader {
-    file: BufReader<File>,
+    file: BufReader<Box<dyn Bytes>>,
     at: u64,
     size: u64,
 }
@@ -29,7 +33,11 @@ impl Reader {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self { file: BufReader::new(file), at: 0, size })
+        Ok(Self { file: BufReader::new(Box::new(file)), at: 0, size })
+    }
+
+    pub(super) fn of_bytes(bytes: &'static [u8]) -> Self {
+        Self { file: BufReader::new(Box::new(Cursor::new(bytes))), at: 0, size: bytes.len() as u64 }
     }
 
     pub(super) fn at(&self) -> u64 {
@@ -101,7 +109,12 @@ impl Reader {
 
     /// Text of at most 64 KiB; longer text is no name.
     pub(super) fn text(&mut self, length: u64) -> io::Result<String> {
-        if length > 1 << 16 {
+        self.long_text(length, 1 << 16)
+    }
+
+    /// Text of at most `most` bytes.
+    pub(super) fn long_text(&mut self, length: u64, most: u64) -> io::Result<String> {
+        if length > most {
             return Err(bad("it is not an ONNX file"));
         }
         let mut bytes = vec![0u8; length as usize];

@@ -68,6 +68,8 @@ pub struct Signature {
     pub inputs: Vec<Port>,
     /// What it gives.
     pub outputs: Vec<Port>,
+    /// Notes of its exporter, by key, in the order of the file.
+    pub metadata: Vec<(String, String)>,
 }
 
 impl Signature {
@@ -76,21 +78,17 @@ impl Signature {
         if path.is_dir() {
             return Err(ModelError::file(path, "it is a folder, not an ONNX file"));
         }
-        let read = || -> io::Result<Option<Self>> {
-            let mut reader = Reader::open(path)?;
-            let end = reader.size();
-            let mut found = None;
-            while let Some(field) = reader.field(end)? {
-                match field {
-                    Field::Bytes(7, length) => found = Some(graph(&mut reader, length)?),
-                    Field::Bytes(_, length) => reader.skip(length)?,
-                    Field::Number(..) => {}
-                }
-            }
-            Ok(found)
-        };
-        match read() {
-            Ok(Some(signature)) if !signature.inputs.is_empty() && !signature.outputs.is_empty() => Ok(signature),
+        Self::read_by(Reader::open(path), path)
+    }
+
+    /// Reads the signature of an ONNX file that is in the program; `name` stands for it in messages.
+    pub(super) fn of_bytes(bytes: &'static [u8], name: &Path) -> Result<Self, ModelError> {
+        Self::read_by(Ok(Reader::of_bytes(bytes)), name)
+    }
+
+    fn read_by(reader: io::Result<Reader>, path: &Path) -> Result<Self, ModelError> {
+        match reader.and_then(model) {
+            Ok(signature) if !signature.inputs.is_empty() && !signature.outputs.is_empty() => Ok(signature),
             Ok(_) => Err(ModelError::file(path, "it is not an ONNX file")),
             Err(e) => Err(ModelError::file(path, e)),
         }
@@ -99,6 +97,11 @@ impl Signature {
     /// The input of that name.
     pub fn input(&self, name: &str) -> Option<&Port> {
         self.inputs.iter().find(|p| p.name == name)
+    }
+
+    /// A note of the exporter.
+    pub fn note(&self, key: &str) -> Option<&str> {
+        self.metadata.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
     }
 
     /// Whether there is an output of that name.
@@ -123,6 +126,39 @@ impl std::fmt::Display for Signature {
         };
         write!(f, "takes {} and gives {}", list(&self.inputs), list(&self.outputs))
     }
+}
+
+/// `ModelProto`: graph 7, notes 14.
+fn model(mut reader: Reader) -> io::Result<Signature> {
+    let end = reader.size();
+    let (mut signature, mut metadata) = (Signature::default(), Vec::new());
+    while let Some(field) = reader.field(end)? {
+        match field {
+            Field::Bytes(7, length) => signature = graph(&mut reader, length)?,
+            Field::Bytes(14, length) if length <= LONGEST_NOTE => metadata.push(note(&mut reader, length)?),
+            Field::Bytes(_, length) => reader.skip(length)?,
+            Field::Number(..) => {}
+        }
+    }
+    Ok(Signature { metadata, ..signature })
+}
+
+/// Bytes of a note at most; longer ones are passed over. The names of 1,200 classes take 30 KiB.
+const LONGEST_NOTE: u64 = 1 << 20;
+
+/// `StringStringEntryProto`: key 1, value 2.
+fn note(reader: &mut Reader, length: u64) -> io::Result<(String, String)> {
+    let end = reader.at() + length;
+    let (mut key, mut value) = (String::new(), String::new());
+    while let Some(field) = reader.field(end)? {
+        match field {
+            Field::Bytes(1, length) => key = reader.text(length)?,
+            Field::Bytes(2, length) => value = reader.long_text(length, LONGEST_NOTE)?,
+            Field::Bytes(_, length) => reader.skip(length)?,
+            Field::Number(..) => {}
+        }
+    }
+    Ok((key, value))
 }
 
 /// `GraphProto`: initializer 5, input 11, output 12.

@@ -1,6 +1,7 @@
 //! The tiny models of `tests/make_models.py`, and the runtime that the tests run them with.
 
-use super::{Accelerator, Execution, runtime};
+use super::engine::{Runner, Source};
+use super::{Accelerator, Execution, Model, runtime};
 use std::path::{Path, PathBuf};
 
 pub(crate) const CPU: Execution = Execution { accelerator: Accelerator::Cpu, threads: 1 };
@@ -19,4 +20,10 @@ pub(crate) fn ready() -> bool {
             false
         }
     }
+}
+
+/// A model of the tests, run by RTen or by ONNX Runtime.
+pub(crate) fn loaded(path: &Path, by_rten: bool) -> Model {
+    let by = if by_rten { Runner::Rten } else { Runner::Onnx };
+    Model::open(path, Source::File(path.to_owned()), CPU, by).unwrap_or_else(|e| panic!("{e}"))
 }

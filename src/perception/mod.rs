@@ -3,6 +3,7 @@
 pub mod cloud;
 pub mod color;
 pub mod detection;
+pub mod detector;
 pub mod files;
 pub mod geometric;
 pub mod grow;

@@ -1,20 +1,20 @@
 //! Stages `masks` and `instances`: what is where, in the images and in 3D.
 
 use super::geometry::{Geometry, METRE};
-use super::learned::{execution, state_of, used};
+use super::learned::used;
 use super::photos::image_names;
 use super::splats::Surface;
+use super::text_masks::{room_words, segmenter_state, text_segmenter};
 use crate::instances::{self, Built};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
-use crate::perception::segmenter::{self, TextSegmenter};
+use crate::perception::segmenter;
 use crate::perception::vlm::Vlm;
-use crate::perception::{self, View, vocabulary};
+use crate::perception::{self, View};
 use crate::pipeline::run::{Bench, Run, RunError};
 use crate::pipeline::{Stage, cache};
 use crate::scene::{Capture, FrameMasks, Instances, Job as _};
 use serde_json::json;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Layout version of `instances.json`.
@@ -94,29 +94,6 @@ fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Vec<FrameMasks>, RunE
     }
     bench.figure("masks", json!(masks.iter().map(|m| m.masks.len()).sum::<usize>()));
     Ok(masks)
-}
-
-/// The segmenter that the user asks for, where it finds things by their names and no masks are given.
-fn text_segmenter(bench: &Bench) -> Result<Option<Box<dyn TextSegmenter>>, RunError> {
-    let Some(path) = bench.options.segmenter.as_deref().filter(|_| bench.options.masks.is_none()) else {
-        return Ok(None);
-    };
-    if !segmenter::find(path)?.family.takes_text() {
-        return Ok(None);
-    }
-    Ok(Some(segmenter::load_text(path, execution(bench.options.device))?))
-}
-
-/// What a segmenter with text is asked for: the things that stand in rooms, and the parts of the room itself.
-fn room_words() -> Vec<String> {
-    let parts = ["wall", "floor", "ceiling"];
-    parts.into_iter().chain(vocabulary::words().iter().map(|w| w.name)).map(str::to_owned).collect()
-}
-
-/// A name for the state of a segmenter: a file of it stands for those beside it.
-fn segmenter_state(path: &Path) -> String {
-    let folder = path.parent().filter(|f| !path.is_dir() && !f.as_os_str().is_empty());
-    format!("{} {}", path.display(), state_of(folder.unwrap_or(path)))
 }
 
 /// Instances in 3D, and the masks that belong to them.

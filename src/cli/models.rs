@@ -34,10 +34,7 @@ pub(super) fn models(print: Print) -> Result<()> {
             }
         }
     }
-    text += &match &inventory.runtime {
-        Ok(path) => format!("ONNX Runtime: {}\n", path.display()),
-        Err(problem) => format!("ONNX Runtime: {problem}\n"),
-    };
+    text += &format!("{}\n", inventory.runtime_text());
     if let Some(folder) = &inventory.folder {
         let none = if inventory.files.is_empty() { ": no models in it; put ONNX files there" } else { "" };
         text += &format!("Models folder: {}{none}\n", folder.display());

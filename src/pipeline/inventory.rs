@@ -121,6 +121,14 @@ impl Inventory {
         Ok(Self { roles, runtime: runtime().map(|r| r.path.clone()).map_err(|e| e.to_string()), folder, files })
     }
 
+    /// What runs models here, in one sentence.
+    pub fn runtime_text(&self) -> String {
+        match &self.runtime {
+            Ok(path) => format!("Models are run by ONNX Runtime, {}", path.display()),
+            Err(problem) => format!("Models are run by RTen, which is in the program, as far as it can: {problem}"),
+        }
+    }
+
     /// The files that are of a source.
     pub fn of(&self, source: &Source) -> Vec<&ModelFile> {
         let fits = |f: &&ModelFile| {

@@ -125,10 +125,7 @@ fn color(ui: &Ui, state: State) -> Color32 {
 /// ONNX Runtime, and every file of the models folder with what it is.
 fn machine(ui: &mut Ui, inventory: &Inventory) {
     section(ui, "This machine");
-    match &inventory.runtime {
-        Ok(path) => ui.small(format!("ONNX Runtime: {}", path.display())),
-        Err(problem) => ui.colored_label(ui.visuals().warn_fg_color, problem),
-    };
+    ui.small(inventory.runtime_text());
     let Some(folder) = &inventory.folder else { return };
     let none = if inventory.files.is_empty() { ": no models in it" } else { "" };
     ui.small(format!("Models folder: {}{none}", folder.display()));

@@ -21,7 +21,7 @@ pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunE
     options.features.as_deref().map(learned::find).transpose()?;
     options.depth_model.as_deref().map(depth_model::find).transpose()?;
     options.segmenter.as_deref().map(segmenter::check).transpose()?;
-    if options.features.is_some() || options.depth_model.is_some() || options.segmenter.is_some() {
+    if options.features.is_some() || options.depth_model.is_some() {
         runtime()?;
     }
     Ok(())

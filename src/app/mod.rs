@@ -68,7 +68,7 @@ pub enum Open {
         /// The scene folder.
         out: PathBuf,
         /// How.
-        options: RunOptions,
+        options: Box<RunOptions>,
     },
     /// Nothing yet.
     Nothing,

@@ -148,7 +148,7 @@ impl Window {
         match open {
             Open::Scene(root) => window.open(ctx, &root),
             Open::Run { input, out, options } => {
-                window.options = options;
+                window.options = *options;
                 window.start_run(ctx, input, out);
             }
             Open::Nothing => {}

@@ -25,7 +25,7 @@ pub(super) fn demo(out: &Path, print: Print) -> Result<()> {
     let photos = unpack()?;
     let options = RunOptions::default();
     match app::display_available() {
-        Ok(()) => Ok(app::run(Open::Run { input: photos, out: out.to_owned(), options })?),
+        Ok(()) => Ok(app::run(Open::Run { input: photos, out: out.to_owned(), options: Box::new(options) })?),
         Err(reason) => {
             if !print.quiet {
                 eprintln!("No window: {reason}. The demo runs without one.");

@@ -183,7 +183,7 @@ fn open(path: Option<PathBuf>) -> Result<()> {
             let name = full.file_name().map_or_else(|| "photos".into(), |n| n.to_string_lossy().into_owned());
             let out = PathBuf::from(format!("{name}-scene"));
             eprintln!("The scene is written to {}", out.display());
-            Open::Run { input, out, options: RunOptions::default() }
+            Open::Run { input, out, options: Box::new(RunOptions::default()) }
         }
     };
     Ok(app::run(what)?)

@@ -39,7 +39,7 @@ impl Tracker {
 impl Adapter for Tracker {
     fn shown(&self, photo: &RgbImage) -> Shown {
         let (planes, scale) = stretched(photo, (self.side, self.side), Filter::Bilinear);
-        let planes = if self.side % PATCH_SAM3 == 0 { around_zero(planes) } else { imagenet(planes) };
+        let planes = if self.side.is_multiple_of(PATCH_SAM3) { around_zero(planes) } else { imagenet(planes) };
         Shown { tensor: batch(planes), scale }
     }
 

@@ -12,7 +12,7 @@ pub mod fuzz;
 mod holi;
 mod list;
 mod masks;
-mod npy;
+pub(crate) mod npy;
 mod photo;
 pub(crate) mod poses;
 mod scannet;

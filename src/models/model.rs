@@ -172,6 +172,7 @@ fn fit<'t>(port: &Port, tensor: &'t Tensor) -> Cow<'t, Tensor> {
     let data = match (port.element, &tensor.data) {
         (Element::F16, Data::F32(v)) => Data::F16(v.iter().map(|x| f16::from_f32(*x)).collect()),
         (Element::I32, Data::I64(v)) => Data::I32(v.iter().map(|x| *x as i32).collect()),
+        (Element::Bool, Data::I64(v)) => Data::Bool(v.iter().map(|x| *x != 0).collect()),
         (Element::F32, Data::I64(_)) => Data::F32(tensor.to_f32().into_owned()),
         _ => return Cow::Borrowed(tensor),
     };

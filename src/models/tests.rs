@@ -141,7 +141,6 @@ fn both_runtimes_agree_on_the_models_of_the_tests() {
         ("metric_plane.onnx", "image", vec![1, 3, 240, 320]),
         ("depth_anything_v2_vits.onnx", "pixel_values", vec![1, 3, 14, 28]),
         ("DA3METRIC-LARGE.onnx", "image", vec![1, 3, 70, 98]),
-        ("xfeat_nothing.onnx", "images", vec![1, 3, 64, 96]),
         ("classifier.onnx", "input", vec![1, 3, 224, 224]),
     ] {
         let path = test_model(name);

@@ -4,7 +4,7 @@ use crate::geometry::{depth_model, sfm::learned};
 use crate::models::{
     ModelError, Role, Signature, Source, catalogue, foreign_files, hints, models_folder, onnx_files, runtime,
 };
-use crate::perception::{label_scores, segmenter};
+use crate::perception::{detector, label_scores, segmenter};
 use std::path::{Path, PathBuf};
 
 /// What a file is good for here.
@@ -35,13 +35,16 @@ pub fn identify(model: &Path) -> Result<Option<Use>, ModelError> {
         let part = (part != label_scores::Part::Both).then_some(part.name());
         return Ok(Some(Use { family, part }));
     }
-    Ok(depth_model::recognise(&signature, &hints).and_then(|(family, _)| match family {
-        depth_model::Family::AnyView => whole("any-view"),
-        depth_model::Family::Single3 => whole("single-3"),
-        depth_model::Family::Single2 => whole("single-2"),
-        depth_model::Family::Moge => whole("moge"),
-        depth_model::Family::Vggt => whole("vggt"),
-    }))
+    if let Some((family, _)) = depth_model::recognise(&signature, &hints) {
+        return Ok(match family {
+            depth_model::Family::AnyView => whole("any-view"),
+            depth_model::Family::Single3 => whole("single-3"),
+            depth_model::Family::Single2 => whole("single-2"),
+            depth_model::Family::Moge => whole("moge"),
+            depth_model::Family::Vggt => whole("vggt"),
+        });
+    }
+    Ok(detector::identify(model)?.and_then(whole))
 }
 
 /// A file of the models folder.
@@ -235,8 +238,10 @@ mod tests {
     #[test]
     fn every_family_of_the_catalogue_is_recognised_and_the_other_way_round() {
         let files = onnx_files(&test_model(""));
+        let files = files.into_iter().map(|f| f.path);
+        let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nanodet.onnx");
         let found: BTreeSet<&str> =
-            files.iter().filter_map(|f| identify(&f.path).unwrap()).map(|what| what.family).collect();
+            files.chain([bundled]).filter_map(|f| identify(&f).unwrap()).map(|what| what.family).collect();
         let roles = catalogue().unwrap();
         let listed: BTreeSet<&str> =
             roles.iter().flat_map(|r| &r.sources).filter_map(|s| s.family.as_deref()).collect();

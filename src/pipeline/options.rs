@@ -1,6 +1,7 @@
 //! What a run can be told.
 
 use super::Stage;
+use crate::perception::detector::DetectorChoice;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -65,6 +66,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE|DIR")]
     #[serde(default)]
     pub depth_model: Option<PathBuf>,
+    /// What names things in the photos: an ONNX file of a detector, or none; default: the one in the program
+    #[arg(long, value_name = "FILE|none", default_value = "bundled", hide_default_value = true)]
+    #[serde(default)]
+    pub detector: DetectorChoice,
     /// An OpenAI-compatible server that writes captions
     #[arg(long, value_name = "URL")]
     pub vlm: Option<String>,
@@ -90,6 +95,7 @@ impl Default for RunOptions {
             depth: None,
             features: None,
             depth_model: None,
+            detector: DetectorChoice::default(),
             vlm: None,
             max_frames: None,
             until: None,

@@ -337,14 +337,15 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
         return Err(RunError::Option(format!("--device gpu: {e}")));
     }
     let paths = [
-        ("--masks", &options.masks),
-        ("--segmenter", &options.segmenter),
-        ("--depth", &options.depth),
-        ("--features", &options.features),
-        ("--depth-model", &options.depth_model),
+        ("--masks", options.masks.as_ref()),
+        ("--segmenter", options.segmenter.as_ref()),
+        ("--depth", options.depth.as_ref()),
+        ("--features", options.features.as_ref()),
+        ("--depth-model", options.depth_model.as_ref()),
+        ("--detector", options.detector.file()),
     ];
     for (name, path) in paths {
-        if let Some(path) = path.as_ref().filter(|p| !p.exists()) {
+        if let Some(path) = path.filter(|p| !p.exists()) {
             return Err(RunError::Option(format!("{name}: {} does not exist", path.display())));
         }
     }

@@ -1,5 +1,8 @@
 //! Names of classes: from the model's own notes, from a file beside it, or by their number.
 
+use super::Known;
+use super::decode::Decoded;
+use super::recognise::Layout;
 use crate::models::{ModelError, Signature};
 use std::path::{Path, PathBuf};
 
@@ -31,8 +34,39 @@ pub(super) fn file_beside(model: &Path) -> Option<PathBuf> {
     [model.with_extension("labels.txt"), model.with_file_name("labels.txt")].into_iter().find(|p| p.is_file())
 }
 
-/// The names that a model or a file beside it gives; `None` where neither does. A file goes before the model's notes.
-pub(super) fn given(model: &Path, signature: &Signature) -> Result<Option<Vec<String>>, ModelError> {
+/// The names of a detector's classes: those that it brings, else those of COCO where it has as many. A model whose outputs do
+/// not tell how many it has, but numbers of classes, has COCO's 80, or, where it counts from 1, COCO's identifiers.
+pub(super) fn names(known: &Known, decoded: &Decoded) -> Option<Vec<String>> {
+    let from_1 = || coco_91().into_iter().skip(1).collect();
+    match (&known.labels, decoded.classes) {
+        (Some(labels), _) => Some(labels.clone()),
+        (None, None) if counts_from_1(known.kind.layout) => Some(from_1()),
+        (None, None | Some(80)) => Some(coco_80()),
+        (None, Some(90)) => Some(from_1()),
+        (None, Some(91)) => Some(coco_91()),
+        (None, Some(_)) => None,
+    }
+}
+
+/// Whether the first class has the number 1, 0 being the background.
+fn counts_from_1(layout: Layout) -> bool {
+    matches!(layout, Layout::Tensorflow | Layout::Listed { first: 1 })
+}
+
+/// The names that a model or a file beside it gives, the background left out where it is counted; `None` where neither does. A
+/// file goes before the model's notes.
+pub(super) fn given(model: &Path, signature: &Signature, layout: Layout) -> Result<Option<Vec<String>>, ModelError> {
+    let mut names = written(model, signature)?;
+    if let Some(names) = names.as_mut().filter(|_| counts_from_1(layout)) {
+        let background = |n: &String| ["background", "__background__", "???"].contains(&n.to_lowercase().as_str());
+        if names.first().is_some_and(background) {
+            names.remove(0);
+        }
+    }
+    Ok(names)
+}
+
+fn written(model: &Path, signature: &Signature) -> Result<Option<Vec<String>>, ModelError> {
     if let Some(file) = file_beside(model) {
         let text = std::fs::read_to_string(&file).map_err(|e| ModelError::file(&file, e))?;
         let names: Vec<String> = text.lines().map(|l| l.trim().to_owned()).collect();
@@ -127,10 +161,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let model = dir.path().join("mine.onnx");
         let signature = Signature { metadata: vec![("names".into(), "{0: 'a'}".into())], ..Signature::default() };
-        assert_eq!(given(&model, &signature).unwrap().unwrap(), ["a"]);
+        assert_eq!(given(&model, &signature, Layout::OneTensor).unwrap().unwrap(), ["a"]);
         std::fs::write(dir.path().join("labels.txt"), "sofa\n\nchair\n\n").unwrap();
-        assert_eq!(given(&model, &signature).unwrap().unwrap(), ["sofa", "", "chair"]);
+        assert_eq!(given(&model, &signature, Layout::OneTensor).unwrap().unwrap(), ["sofa", "", "chair"]);
         std::fs::write(dir.path().join("mine.labels.txt"), "\n").unwrap();
-        assert!(given(&model, &signature).unwrap_err().to_string().contains("mine.labels.txt"));
+        assert!(given(&model, &signature, Layout::OneTensor).unwrap_err().to_string().contains("mine.labels.txt"));
     }
 }

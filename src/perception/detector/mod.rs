@@ -3,23 +3,33 @@
 //! A file is recognised by its inputs and outputs, not by its name. What comes out is in the pixels of the photo, whatever
 //! the model saw of it.
 
+mod choice;
 mod decode;
+mod inputs;
 mod labels;
+mod look;
 mod nms;
 mod prepare;
 mod recognise;
 #[cfg(test)]
 mod tests;
 mod tiles;
+mod tokens;
+mod yolo;
 
+pub use choice::DetectorChoice;
 pub use recognise::Family;
 
 use super::detection::Detection;
 use super::vocabulary;
-use crate::models::{Accelerator, Execution, Model, ModelError, Outputs, Signature, hints};
+use crate::models::{Accelerator, Execution, Hints, Model, ModelError, Signature, hints};
 use crate::scene::{Cancelled, Job};
+use decode::{Decoded, Wanted, decode};
 use image::RgbImage;
+use inputs::Texts;
 use nms::{Found, suppressed};
+use rayon::prelude::*;
+use recognise::Kind;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -67,9 +77,16 @@ pub struct Detector {
     pub settings: DetectorSettings,
     name: String,
     model: Model,
-    family: Family,
+    known: Known,
+}
+
+/// What is known of a detector before its weights are read.
+struct Known {
+    kind: Kind,
     /// Names of the classes, where the model or a file beside it tells them.
     labels: Option<Vec<String>>,
+    /// What the model is to look for, where that is an input.
+    texts: Texts,
 }
 
 impl Detector {
@@ -81,20 +98,21 @@ impl Detector {
             Accelerator::Auto | Accelerator::Gpu => Accelerator::Auto,
         };
         let model = Model::embedded(BUNDLED_NAME, BUNDLED, Execution { accelerator, ..execution })?;
-        Self::of(model, BUNDLED_NAME.into())
+        let known = known(model.path(), model.signature(), &Hints::default())?;
+        Ok(Self { settings: DetectorSettings::default(), name: BUNDLED_NAME.into(), model, known })
     }
 
     /// A detector from a file.
     pub fn load(path: &Path, execution: Execution) -> Result<Self, ModelError> {
         // What is no detector is refused before its weights are read.
         check(path)?;
-        Self::of(Model::load(path, execution)?, hints(path)?.name)
+        Self::of(Model::load(path, execution)?)
     }
 
-    fn of(model: Model, name: String) -> Result<Self, ModelError> {
-        let family = family(model.path(), model.signature())?;
-        let labels = labels::given(model.path(), model.signature())?;
-        Ok(Self { settings: DetectorSettings::default(), name, model, family, labels })
+    fn of(model: Model) -> Result<Self, ModelError> {
+        let hints = hints(model.path())?;
+        let known = known(model.path(), model.signature(), &hints)?;
+        Ok(Self { settings: DetectorSettings::default(), name: hints.name, model, known })
     }
 
     /// Name for people.
@@ -109,7 +127,7 @@ impl Detector {
 
     /// What kind of detector it is.
     pub fn family(&self) -> Family {
-        self.family
+        self.known.kind.family
     }
 
     /// What is in a photo, surest first.
@@ -117,78 +135,101 @@ impl Detector {
         if image.width() == 0 || image.height() == 0 {
             return Ok(Vec::new());
         }
-        let recipe = self.family.recipe(self.model.signature(), self.settings.longest_side);
-        let seen = recipe.longest(image);
-        let mut found = self.look(image, &recipe)?;
-        if self.settings.tiles {
-            for tile in tiles::of(image.dimensions(), seen) {
-                let part = image::imageops::crop_imm(image, tile.x, tile.y, tile.width, tile.height).to_image();
-                found.extend(
-                    self.look(&part, &recipe)?.into_iter().filter_map(|f| tile.to_photo(f, image.dimensions())),
-                );
-            }
+        let Some(photo) = recognise::picture(self.model.signature()) else { return Ok(Vec::new()) };
+        let recipe = self.known.kind.look.recipe(photo, self.settings.longest_side);
+        let mut all = self.look(image, &recipe)?;
+        let tiles = if self.settings.tiles { tiles::of(image.dimensions(), recipe.longest(image)) } else { Vec::new() };
+        for tile in &tiles {
+            let part = image::imageops::crop_imm(image, tile.x, tile.y, tile.width, tile.height).to_image();
+            let seen = self.look(&part, &recipe)?.found;
+            all.found.extend(seen.into_iter().filter_map(|f| tile.to_photo(f, image.dimensions())));
         }
-        suppressed(found, self.settings.overlap).into_iter().filter_map(|f| self.named(f, image).transpose()).collect()
+        // What has been suppressed in the graph is only put in order, unless tiles see it again.
+        let overlap = if all.finished && tiles.is_empty() { 1.0 } else { self.settings.overlap };
+        let names = labels::names(&self.known, &all);
+        let named = |found| self.named(found, names.as_deref(), image).transpose();
+        suppressed(all.found, overlap).into_iter().filter_map(named).collect()
     }
 
     /// What is in many photos, in their order.
     pub fn detect_all(&self, images: &[&RgbImage], job: &dyn Job) -> Result<Vec<Vec<Detection>>, DetectError> {
         let mut out = Vec::with_capacity(images.len());
-        for (done, image) in images.iter().enumerate() {
-            job.tick(done, images.len())?;
-            out.push(self.detect(image)?);
+        // While the model looks at one photo, others are made ready and read.
+        for some in images.chunks(rayon::current_num_threads()) {
+            job.tick(out.len(), images.len())?;
+            out.extend(some.par_iter().map(|image| self.detect(image)).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(out)
     }
 
     /// Boxes in the pixels of a picture.
-    fn look(&self, image: &RgbImage, recipe: &prepare::Recipe) -> Result<Vec<Found>, ModelError> {
+    fn look(&self, image: &RgbImage, recipe: &prepare::Recipe) -> Result<Decoded, ModelError> {
         let shown = recipe.show(image);
-        let outputs = self.run(&shown)?;
-        let wanted = decode::Wanted { least: self.settings.least_score, classes: self.labels.as_ref().map(Vec::len) };
-        let mut found = decode::decode(self.family, &outputs, shown.canvas, &wanted)?;
-        found.retain(|f| f.score.is_finite() && f.score >= wanted.least && f.bounds.iter().all(|v| v.is_finite()));
-        Ok(found.into_iter().map(|f| shown.to_photo(f)).collect())
+        let mut all = Decoded::default();
+        for prompt in self.known.texts.prompts() {
+            let outputs = inputs::run(&self.model, &shown, &self.known.texts, prompt)?;
+            let classes = self.known.labels.as_ref().map(Vec::len);
+            let wanted = Wanted { least: self.settings.least_score, classes, prompt };
+            let decoded = decode(self.known.kind.layout, &outputs, shown.canvas, &wanted)?;
+            let sound =
+                |f: &Found| f.score.is_finite() && f.score >= wanted.least && f.bounds.iter().all(|v| v.is_finite());
+            all.found.extend(decoded.found.into_iter().filter(sound).map(|f| shown.to_photo(f)));
+            (all.classes, all.finished) = (decoded.classes, decoded.finished);
+        }
+        Ok(all)
     }
 
-    fn run(&self, shown: &prepare::Shown) -> Result<Outputs, ModelError> {
-        let picture = self.model.signature().inputs.first().map_or("image", |p| p.name.as_str());
-        self.model.run(&[(picture, &shown.tensor)])
-    }
-
-    /// With its name, within the photo; `None` where nothing of it is there, or its class has no name.
-    fn named(&self, found: Found, image: &RgbImage) -> Result<Option<Detection>, ModelError> {
+    /// With its name, within the photo; `None` where nothing of it is there, or its class stands for nothing.
+    fn named(&self, found: Found, names: Option<&[String]>, image: &RgbImage) -> Result<Option<Detection>, ModelError> {
         let (w, h) = (f64::from(image.width()), f64::from(image.height()));
         let [x0, y0, x1, y1] = found.bounds;
         let bounds = [x0.clamp(0.0, w), y0.clamp(0.0, h), x1.clamp(0.0, w), y1.clamp(0.0, h)];
         if !(bounds[0] < bounds[2] && bounds[1] < bounds[3]) {
             return Ok(None);
         }
-        let label = match &self.labels {
-            Some(labels) => labels.get(found.class).cloned(),
-            None => None,
-        };
-        let label = label.ok_or_else(|| {
+        let name = names.and_then(|n| n.get(found.class)).ok_or_else(|| {
             let reason =
-                format!("its class {} has no name: write its names, one a line, to labels.txt beside it", found.class);
+                format!("its class {} has no name: write the names, one a line, to labels.txt beside it", found.class);
             ModelError::run(self.model.path(), reason)
         })?;
-        let label = vocabulary::tidy(&label);
+        let label = vocabulary::tidy(name);
         Ok((!label.is_empty()).then_some(Detection { label, score: found.score.min(1.0), bounds }))
     }
 }
 
-/// Refuses a file that is no detector, without loading it.
+/// Refuses a file that is no detector, or lacks a file that it needs beside it, without loading it.
 pub fn check(path: &Path) -> Result<(), ModelError> {
-    family(path, &Signature::read(path)?).map(|_| ())
+    known(path, &Signature::read(path)?, &hints(path)?).map(|_| ())
+}
+
+/// The family of a file, in the words of `models/catalogue.toml`; `None` where it is no detector.
+pub fn identify(path: &Path) -> Result<Option<&'static str>, ModelError> {
+    let kind = recognise::recognise(&Signature::read(path)?, &hints(path)?);
+    Ok(kind.map(|k| match k.family {
+        Family::NanoDet => "nanodet",
+        Family::CenterNet => "centernet",
+        Family::Yolo => "yolo",
+        Family::Yolox => "yolox",
+        Family::YoloWorld => "yolo-world",
+        Family::Detr => "detr",
+        Family::Ssd => "ssd",
+        Family::GroundingDino => "grounding-dino",
+    }))
 }
 
 /// The files besides the model that its results depend on, where they are there.
 pub fn files_beside(model: &Path) -> Vec<PathBuf> {
-    labels::file_beside(model).into_iter().collect()
+    let files = [labels::file_beside(model), tokens::file_beside(model), inputs::embeddings_beside(model)];
+    files.into_iter().flatten().collect()
 }
 
-fn family(path: &Path, signature: &Signature) -> Result<Family, ModelError> {
-    recognise::recognise(signature)
-        .ok_or_else(|| ModelError::file(path, format!("it {signature}; {}", recognise::EXPECTED)))
+fn known(path: &Path, signature: &Signature, hints: &Hints) -> Result<Known, ModelError> {
+    let kind = recognise::recognise(signature, hints)
+        .ok_or_else(|| ModelError::file(path, format!("it {signature}; {}", recognise::EXPECTED)))?;
+    let mut labels = labels::given(path, signature, kind.layout)?;
+    if kind.family == Family::GroundingDino && labels.is_none() {
+        labels = Some(vocabulary::words().iter().map(|w| w.name.to_owned()).collect());
+    }
+    let texts = Texts::of(path, signature, kind.family, labels.as_deref().unwrap_or_default())?;
+    Ok(Known { kind, labels, texts })
 }

@@ -1,4 +1,3 @@
-#![allow(dead_code)]
 //! Photos as each family of detectors was trained with them, and the way back from a model's pixels to the photo's.
 
 use super::nms::Found;

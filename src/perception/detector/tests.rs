@@ -12,7 +12,7 @@ fn photo(name: &str) -> RgbImage {
 
 fn bundled_by(rten: bool) -> Detector {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nanodet.onnx");
-    Detector::of(loaded(&path, rten), "nanodet".into()).unwrap()
+    Detector::of(loaded(&path, rten)).unwrap()
 }
 
 /// Every wanted box is found with its name, overlapping by `overlap` and within 0.03 of its score.
@@ -75,4 +75,134 @@ fn a_large_photo_is_looked_at_in_tiles_too() {
     detector.settings.tiles = false;
     let whole = detector.detect(&large).unwrap();
     assert!(found.len() > whole.len(), "{} with tiles, {} without", found.len(), whole.len());
+}
+
+/// Left (204, 0, 51), right (0, 153, 255), 128 x 64.
+fn halves() -> RgbImage {
+    RgbImage::from_fn(128, 64, |x, _| image::Rgb(if x < 64 { [204, 0, 51] } else { [0, 153, 255] }))
+}
+
+fn graph(name: &str) -> PathBuf {
+    crate::models::testing::test_model("detectors").join(name)
+}
+
+/// Boxes of the tiny graphs (`tests/make_detectors.py`), worked out by hand. A score is a value of the picture that the model
+/// was shown: 0.8 is the left half's red, 0.6 the right half's green, 114 / 255 the grey around.
+#[test]
+fn every_family_is_shown_what_it_wants_and_is_read_right() {
+    const GREY: f64 = 114.0 / 255.0;
+    let red = 1.0 / (1.0 + (-(0.8 - 0.485) / 0.229f64).exp());
+    let (middle, query) = ([24.0, 24.0, 56.0, 40.0], [32.0, 16.0, 64.0, 48.0]);
+    let wanted: [(&str, Family, &[(&str, f64, [f64; 4])]); 11] = [
+        ("yolov8.onnx", Family::Yolo, &[("chair", 0.8, middle), ("couch", 0.6, middle), ("tv", GREY, middle)]),
+        ("yolov5.onnx", Family::Yolo, &[("chair", 0.4, middle), ("couch", 0.3, middle)]),
+        ("yolov10.onnx", Family::Yolo, &[("chair", 0.8, middle), ("couch", 0.6, middle), ("tv", GREY, middle)]),
+        (
+            "yolox.onnx",
+            Family::Yolox,
+            &[("chair", 0.4, [16.0, 0.0, 80.0, 32.0]), ("couch", 0.3, [16.0, 0.0, 80.0, 32.0])],
+        ),
+        (
+            "centernet.onnx",
+            Family::CenterNet,
+            &[("chair", 0.8, [24.0, 16.0, 56.0, 32.0]), ("couch", 0.6, [24.0, 16.0, 56.0, 32.0])],
+        ),
+        ("rtdetr.onnx", Family::Detr, &[("chair", 0.8, query), ("tv", 0.6, [0.0, 0.0, 128.0, 64.0])]),
+        ("rfdetr.onnx", Family::Detr, &[("chair", red, query)]),
+        ("detr.onnx", Family::Detr, &[("chair", 0.75, query)]),
+        (
+            "ssd.onnx",
+            Family::Ssd,
+            &[("chair", 0.8, [64.0, 16.0, 128.0, 32.0]), ("toothbrush", 0.75, [0.0, 0.0, 64.0, 64.0])],
+        ),
+        ("world/yolo_world.onnx", Family::YoloWorld, &[("floor lamp", 0.48, middle)]),
+        ("dino/model.onnx", Family::GroundingDino, &[("potted plant", 2.0 / 3.0, query)]),
+    ];
+    for (name, family, boxes) in wanted {
+        for by_rten in [true, false] {
+            if !by_rten && !ready() {
+                continue;
+            }
+            let detector = Detector::of(loaded(&graph(name), by_rten)).unwrap();
+            assert_eq!(detector.family(), family, "{name}");
+            let found = detector.detect(&halves()).unwrap();
+            let close = |d: &Detection, (label, score, bounds): &(&str, f64, [f64; 4])| {
+                let apart = d.bounds.iter().zip(bounds).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                d.label == *label && (d.score - score).abs() < 1e-4 && apart < 1e-3
+            };
+            let right = found.len() == boxes.len() && found.iter().zip(boxes).all(|(d, b)| close(d, b));
+            assert!(right, "{name}, RTen {by_rten}: {found:?}, and {boxes:?} are right");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_detector_or_lacks_something_is_one_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let says = |name: &str, as_name: &str, words: &[&str]| {
+        let path = dir.path().join(as_name);
+        std::fs::copy(crate::models::testing::test_model(name), &path).unwrap();
+        let error = check(&path).unwrap_err().to_string();
+        assert!(words.iter().all(|w| error.contains(w)) && !error.contains('\n'), "{error}");
+    };
+    says("classifier.onnx", "classifier.onnx", &["classifier.onnx", "expected is a detector", "RT-DETR"]);
+    says("depth_anything_v2_vits.onnx", "depth.onnx", &["expected is a detector"]);
+    says("xfeat.onnx", "xfeat.onnx", &["expected is a detector"]);
+    says("vggt.onnx", "vggt.onnx", &["expected is a detector"]);
+    says("detectors/dino/model.onnx", "dino.onnx", &["dino.onnx", "vocab.txt"]);
+    says("detectors/world/yolo_world.onnx", "world.onnx", &["world.onnx", "embeddings.npy"]);
+    std::fs::write(dir.path().join("labels.txt"), "a\nb\nc\n").unwrap();
+    std::fs::copy(graph("world/embeddings.npy"), dir.path().join("embeddings.npy")).unwrap();
+    says("detectors/world/yolo_world.onnx", "world.onnx", &["embeddings.npy", "3 rows of 4", "2 of 4"]);
+    // Classes without names: known only once the model has run.
+    std::fs::remove_file(dir.path().join("labels.txt")).unwrap();
+    let path = dir.path().join("mine.onnx");
+    std::fs::copy(graph("yolox.onnx"), &path).unwrap();
+    let error = Detector::load(&path, CPU).unwrap().detect(&halves()).unwrap_err().to_string();
+    assert!(error.contains("mine.onnx") && error.contains("labels.txt"), "{error}");
+    assert_eq!(files_beside(&graph("dino/model.onnx")), [graph("dino/labels.txt"), graph("dino/vocab.txt")]);
+}
+
+#[test]
+fn a_cancelled_search_stops() {
+    struct Stopped;
+    impl Job for Stopped {
+        fn tick(&self, done: usize, _: usize) -> Result<(), Cancelled> {
+            if done < 1 { Ok(()) } else { Err(Cancelled) }
+        }
+        fn warn(&self, _: String) {}
+    }
+    let detector = Detector::load(&graph("yolov8.onnx"), CPU).unwrap();
+    let image = halves();
+    let many = vec![&image; 2 * rayon::current_num_threads()];
+    let result = detector.detect_all(&many, &Stopped);
+    assert!(matches!(result, Err(DetectError::Cancelled(_))));
+}
+
+#[test]
+fn every_family_of_the_catalogue_is_recognised_and_the_other_way_round() {
+    use std::collections::BTreeSet;
+    let mut files = crate::models::onnx_files(&graph(""));
+    files.extend(crate::models::onnx_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models")));
+    let found: BTreeSet<String> = files.iter().map(|f| identify(&f.path).unwrap().unwrap().to_owned()).collect();
+    let mut roles = crate::models::catalogue().unwrap();
+    roles.retain(|r| r.role == "detector");
+    let listed: BTreeSet<String> = roles.iter().flat_map(|r| &r.sources).filter_map(|s| s.family.clone()).collect();
+    assert_eq!(found, listed);
+}
+
+/// `cargo test --release --lib -- --ignored --nocapture seconds_for_48_photos`
+#[test]
+#[ignore = "a measurement"]
+fn seconds_for_48_photos() {
+    let photos: Vec<RgbImage> = (0..24).map(|k| photo(&format!("{:04}.jpg", 2 * k))).collect();
+    let many: Vec<&RgbImage> = photos.iter().chain(&photos).collect();
+    for by_rten in [false, true] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nanodet.onnx");
+        let detector = Detector::of(loaded(&path, by_rten)).unwrap();
+        let start = std::time::Instant::now();
+        let found = detector.detect_all(&many, &Quiet).unwrap();
+        let boxes: usize = found.iter().map(Vec::len).sum();
+        println!("{}: {:.2} s, {boxes} boxes", detector.provider().0, start.elapsed().as_secs_f64());
+    }
 }

@@ -4,7 +4,7 @@ use super::geometry::Measured;
 use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metres_per_unit};
 use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
 use crate::geometry::sfm::learned::{self, Learned};
-use crate::models::{Accelerator, Execution, note_of, onnx_files, runtime};
+use crate::models::{Accelerator, Execution, ModelError, note_of, onnx_files, runtime};
 use crate::perception::segmenter;
 use crate::pipeline::run::{Bench, RunError};
 use crate::pipeline::{Device, RunOptions, cache};
@@ -18,13 +18,34 @@ const UNCERTAIN: f64 = 0.1;
 
 /// Refuses models that cannot be used, before any work; they are loaded where they are needed.
 pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunError> {
-    options.features.as_deref().map(learned::find).transpose()?;
-    options.depth_model.as_deref().map(depth_model::find).transpose()?;
-    options.segmenter.as_deref().map(segmenter::check).transpose()?;
-    if options.features.is_some() || options.depth_model.is_some() {
-        runtime()?;
+    let (features, depth_model) = (options.features.as_deref(), options.depth_model.as_deref());
+    features.map(learned::find).transpose()?;
+    depth_model.map(depth_model::find).transpose()?;
+    options.detector.check()?;
+    let found = options.segmenter.as_deref().map(segmenter::check).transpose()?;
+    if features.is_none() && depth_model.is_none() && options.detector.file().is_none() && found.is_none() {
+        return Ok(());
     }
-    Ok(())
+    match runtime() {
+        Ok(_) => Ok(()),
+        // Without ONNX Runtime it is RTen that has to know all operators: better to learn that now than after hours.
+        Err(ModelError::NoRuntime { .. }) => {
+            let on = execution(options.device);
+            features.map(|path| learned::open(path, on)).transpose()?;
+            depth_model.map(|path| depth_model::open(path, on)).transpose()?;
+            if options.detector.file().is_some() {
+                options.detector.open(on)?;
+            }
+            if let (Some(path), Some(found)) = (options.segmenter.as_deref(), found) {
+                match found.family.takes_text() {
+                    true => drop(segmenter::load_text(path, on)?),
+                    false => drop(segmenter::load(path, on)?),
+                }
+            }
+            Ok(())
+        }
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// A name for the state of a model: its files, and the notes beside them.

@@ -210,19 +210,38 @@ pub(crate) fn scene_json(data: &[u8]) {
     }
 }
 
-/// `mask_index.json`.
-pub(crate) fn mask_index(data: &[u8]) {
-    let (_dir, path) = holding("mask_index.json", data);
+/// Masks of another program in a file or folder.
+fn masks_of(path: &Path) {
     let wanted = [Wanted { name: "a.png", stem: "a", width: 20, height: 10 }];
-    match files::read(&path, &wanted, &Quiet) {
+    match files::read(path, &wanted, &Quiet) {
         Ok(frames) => {
             for mask in frames.iter().flat_map(|f| &f.masks) {
                 assert_eq!(mask.segmentation.decode().len(), 200);
                 assert!((0.0..=1.0).contains(&mask.score));
+                assert!(!mask.label.is_empty() && !mask.label.chars().any(char::is_control));
             }
         }
-        Err(e) => one_sentence(&e, &path),
+        Err(e) => one_sentence(&e, path),
     }
+}
+
+/// `mask_index.json`, or COCO instances: its keys tell which.
+pub(crate) fn mask_index(data: &[u8]) {
+    let (_dir, path) = holding("mask_index.json", data);
+    masks_of(&path);
+}
+
+/// A picture of instance ids with its table of labels, and the same picture as that of a label: the picture and the table
+/// with a line `----` between.
+pub(crate) fn mask_pictures(data: &[u8]) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut parts = split(data).into_iter();
+    let picture = parts.next().unwrap_or_default();
+    write(&dir.path().join("ids/a.png"), picture);
+    write(&dir.path().join("ids/labels.json"), parts.next().unwrap_or_default());
+    write(&dir.path().join("labels/chair/a.png"), picture);
+    masks_of(&dir.path().join("ids"));
+    masks_of(&dir.path().join("labels"));
 }
 
 /// `review.jsonl`, of a scene with these instances. Reading a log never costs what can be read of it, and never changes it.

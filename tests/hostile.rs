@@ -108,6 +108,8 @@ struct Valid {
     colmap: Vec<u8>,
     jsons: Vec<Vec<u8>>,
     index: Vec<u8>,
+    coco: Vec<u8>,
+    ids: Vec<u8>,
     review: Vec<u8>,
     video: Vec<u8>,
 }
@@ -192,6 +194,11 @@ static VALID: LazyLock<Valid> = LazyLock::new(|| {
     let index = serde_json::json!({"items": [
         {"image": "a.png", "label": "chair", "score": 0.5, "mask_rle": serde_json::to_value(&rle).unwrap()},
         {"image": "x/a.jpg", "label": "table", "mask_rle": serde_json::to_value(&rle).unwrap()}]});
+    let coco = serde_json::json!({"images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 10}],
+        "categories": [{"id": 1, "name": "chair"}], "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[2, 1, 12.5, 3, 9, 8.5]]},
+        {"id": 2, "image_id": 1, "category_id": 1, "segmentation": {"size": [10, 20], "counts": rle.to_coco()}}]});
+    let numbered = ImageBuffer::<Luma<u16>, _>::from_fn(20, 10, |x, _| Luma([(x / 5) as u16 * 300]));
     let masks = serde_json::json!({"image": "a.png", "width": 20, "height": 10, "masks": [{"instance_id": 1, "label": "chair",
         "score": 0.5, "segmentation": {"size": [10, 20], "counts": rle.to_coco()}}]});
     let all = serde_json::json!({"version": 1, "instances": serde_json::to_value(instances()).unwrap()});
@@ -214,6 +221,8 @@ static VALID: LazyLock<Valid> = LazyLock::new(|| {
         colmap: colmap.join(&b"\n----\n"[..]),
         jsons: [meta, all, masks].map(|v| v.to_string().into_bytes()).to_vec(),
         index: index.to_string().into_bytes(),
+        coco: coco.to_string().into_bytes(),
+        ids: [&png(&numbered)[..], b"\n----\n", br#"{"300": "lamp", "600": "table"}"#].concat(),
         review: file("review.jsonl"),
         video: [&log[..], b"P5\n4 3\n255\nabcdefghijkl"].concat(),
     }
@@ -290,6 +299,8 @@ proptest! {
     fn json_of_a_scene(seed in any::<u64>()) {
         VALID.jsons.iter().for_each(|j| readers::scene_json(&damaged(j, seed)));
         readers::mask_index(&damaged(&VALID.index, seed));
+        readers::mask_index(&damaged(&VALID.coco, seed));
+        readers::mask_pictures(&damaged(&VALID.ids, seed));
     }
 
     #[test]

@@ -147,6 +147,37 @@ fn a_metric_depth_model_gives_metres() {
     assert_eq!((&meta["units"], &meta["models"]), (&"arbitrary".into(), &serde_json::json!([])));
 }
 
+/// The graphs of `tests/make_segmenters.py` find something for each word that is one token to them.
+#[test]
+fn a_segmenter_with_text_makes_the_masks() {
+    if library().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (input, scene) = (dir.path().join("photos"), dir.path().join("scene"));
+    slanted_wall(&input);
+    let segmenter = model("segmenters/usls");
+    let args = ["--segmenter", segmenter.to_str().unwrap(), "--until", "masks", "--steps", "10"];
+    common::Ran::of(&mut run(&input, &scene, &args)).ok();
+    let meta = json(&scene.join("scene.json"));
+    let masks = "masks: SAM 3 with text (usls), vision-encoder on CPU";
+    assert!(meta["models"].as_array().unwrap().contains(&masks.into()), "{}", meta["models"]);
+    let of = |k: usize| json(&scene.join(format!("masks/{k}.json")))["masks"].as_array().unwrap().clone();
+    let labels: std::collections::BTreeSet<String> =
+        (0..8).flat_map(of).map(|m| m["label"].as_str().unwrap().to_owned()).collect();
+    assert!(labels.contains("chair") && labels.contains("sofa") && !labels.contains("armchair"), "{labels:?}");
+    // Masks of another program go first; without both the embedded segmenter makes them.
+    let index = serde_json::json!({"items": [{"image": "0.png", "label": "crate", "mask_rle": {"size": [240, 320],
+        "counts": [0, 24000, 52800]}}, {"image": "x.png", "label": "crate"}]});
+    let file = dir.path().join("mask_index.json");
+    std::fs::write(&file, index.to_string()).unwrap();
+    let args = [&args[..], &["--masks", file.to_str().unwrap()]].concat();
+    let ran = common::Ran::of(&mut run(&input, &scene, &args)).ok().json();
+    assert_eq!(of(0).len(), 1);
+    assert!(of(1).is_empty() && of(0)[0]["label"] == "crate");
+    assert!(ran["warnings"].to_string().contains("1 of the 2 masks"), "{ran}");
+}
+
 #[test]
 fn wrong_files_are_refused_before_any_work() {
     let dir = tempfile::tempdir().unwrap();
@@ -164,6 +195,10 @@ fn wrong_files_are_refused_before_any_work() {
         ("--detector", dir.path().join("none.onnx"), ["--detector", "none.onnx"]),
         ("--detector", model("vggt.onnx"), ["vggt.onnx", "expected is a detector"]),
         ("--detector", model("detectors/dino/labels.txt"), ["labels.txt", "ONNX file"]),
+        ("--segmenter", model("classifier.onnx"), ["classifier.onnx", "MobileSAM"]),
+        ("--segmenter", model("split"), ["split", "no file of a segmenter"]),
+        ("--segmenter", model("segmenters"), ["segmenters", "name one of the files"]),
+        ("--masks", model("split"), ["--masks", "LABEL/STEM.png"]),
     ] {
         common::Ran::of(&mut run(&input, &scene, &[option, file.to_str().unwrap()])).fails(&words);
         assert!(!scene.exists());
@@ -208,11 +243,18 @@ fn the_list_of_models_says_what_is_there() {
     assert_eq!((&xfeat["state"], &xfeat["licence"]), (&"there".into(), &"Apache-2.0".into()));
     assert_eq!(xfeat["found"].as_array().unwrap().len(), 2, "{xfeat}");
     assert_eq!(source("depth", "moge")["found"][0], model("moge-2-vits.onnx").to_str().unwrap());
+    let sam2 = source("segmenter", "sam2");
+    assert_eq!((&sam2["state"], &sam2["bytes"]), (&"there".into(), &155_000_000.into()));
+    assert!(sam2["command"].as_str().unwrap().contains(model("").to_str().unwrap()), "{sam2}");
     let files = role("runtime")["files"].as_array().unwrap();
     let other = files.iter().find(|f| f["path"].as_str().unwrap().ends_with("classifier.onnx")).unwrap();
-    assert!(other["family"].is_null() && other["problem"].is_null());
+    assert!(other["family"].is_null() && other["problem"].is_null() && other["usable"] == false);
     let text = list(&[]).out;
-    for words in ["multi-view stereo: built in, the default", "XFeat: there", "classifier.onnx (0.0 MB): not a model"] {
+    for words in [
+        "multi-view stereo: built in, the default",
+        "XFeat: there",
+        "classifier.onnx (0.0 MB): it is a model of no role",
+    ] {
         assert!(text.contains(words), "{words:?} is missing in {text}");
     }
 }

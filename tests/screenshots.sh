@@ -50,6 +50,7 @@ panels() {
     one palette 'palette'
     one keys 'help'
     one export 'export'
+    one models 'panel:Models'
     one film 'film'
     one demo 'demo_layout'
     one demo_off 'demo_layout'

@@ -6,10 +6,7 @@ pub mod depth_fit;
 pub mod depth_model;
 pub mod fusion;
 pub mod gravity;
-mod identify;
 pub mod planes;
 pub mod raster;
 pub mod sfm;
 pub mod tsdf;
-
-pub use identify::identify;

@@ -26,6 +26,7 @@ pub use copy::copy_images;
 pub use holi::{HoliObject, HoliResult};
 pub(crate) use list::natural;
 pub use photo::decode_photo;
+pub(crate) use poses::without_nan;
 
 use crate::scene::folder::FolderError;
 use crate::scene::{Cancelled, Capture, Frame, Intrinsics, Job};

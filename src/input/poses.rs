@@ -39,12 +39,12 @@ pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, InputError> {
 
 /// See [`read_json`].
 pub(super) fn parse_json(text: &str) -> serde_json::Result<serde_json::Value> {
-    serde_json::from_str(&without_nan(text))
+    serde_json::from_str(&without_nan(text, "null"))
 }
 
-/// Python writes NaN and Infinity, which are not JSON: outside of strings they become null, and one bad number does not
-/// cost the whole file.
-fn without_nan(text: &str) -> String {
+/// Python writes NaN and Infinity, which are not JSON: outside of strings something else takes their place, and one bad
+/// number does not cost the whole file.
+pub(crate) fn without_nan(text: &str, instead: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (i, part) in text.split('"').enumerate() {
         // Names with an escaped quote fall out of step, which only spares them the replacement.
@@ -52,7 +52,8 @@ fn without_nan(text: &str) -> String {
             out.push('"');
         }
         if i % 2 == 0 && (part.contains("NaN") || part.contains("Infinity")) {
-            out.push_str(&part.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null"));
+            let part = part.replace("-Infinity", instead).replace("Infinity", instead);
+            out.push_str(&part.replace("NaN", instead));
         } else {
             out.push_str(part);
         }

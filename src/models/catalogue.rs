@@ -32,7 +32,9 @@ pub struct Source {
     pub in_this_version: bool,
     /// The option that asks for it.
     pub option: Option<String>,
-    /// The family that a model file is recognised as, the same words as [`crate::geometry`] and [`crate::perception`] use.
+    /// What it adds to what is there without it.
+    pub adds: Option<String>,
+    /// The family that a model file is recognised as, see [`crate::pipeline::inventory`].
     pub family: Option<String>,
     /// Files of the model, as they are published.
     pub files: Vec<String>,
@@ -40,6 +42,10 @@ pub struct Source {
     pub licence: Option<String>,
     /// Where to get them.
     pub get: Option<String>,
+    /// The command that gets them; `MODELS` in it stands for the models folder.
+    pub command: Option<String>,
+    /// Size of all files together in bytes, where it is known.
+    pub bytes: Option<u64>,
 }
 
 /// Reads the catalogue.
@@ -58,10 +64,13 @@ pub fn catalogue() -> Result<Vec<Role>, ModelError> {
                 default: table.is("default"),
                 in_this_version: table.is("in_this_version"),
                 option: some("option"),
+                adds: some("adds"),
                 family: some("family"),
                 files: table.list("files"),
                 licence: some("licence"),
                 get: some("get"),
+                command: some("command"),
+                bytes: table.number("bytes").map(|b| b as u64),
             }),
             _ => {}
         }

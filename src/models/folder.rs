@@ -51,20 +51,51 @@ pub fn models_folder() -> Option<PathBuf> {
     }
 }
 
+/// Endings of files that hold weights, or will, and that cannot be run.
+const FOREIGN: [&str; 18] = [
+    "pt",
+    "pth",
+    "ckpt",
+    "safetensors",
+    "bin",
+    "gguf",
+    "tflite",
+    "pb",
+    "h5",
+    "engine",
+    "mlmodel",
+    "zip",
+    "gz",
+    "tar",
+    "7z",
+    "part",
+    "crdownload",
+    "download",
+];
+
 /// The ONNX files below a folder, by path.
 pub fn onnx_files(folder: &Path) -> Vec<FoundModel> {
-    fn walk(folder: &Path, depth: usize, out: &mut Vec<FoundModel>) {
+    files_ending(folder, &["onnx"])
+}
+
+/// Files below a folder that look as if they were models, by path, but are not in the ONNX format.
+pub fn foreign_files(folder: &Path) -> Vec<FoundModel> {
+    files_ending(folder, &FOREIGN)
+}
+
+fn files_ending(folder: &Path, endings: &[&str]) -> Vec<FoundModel> {
+    fn walk(folder: &Path, depth: usize, endings: &[&str], out: &mut Vec<FoundModel>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.is_dir() && depth > 0 {
-                walk(&path, depth - 1, out);
-            } else if path.extension().is_some_and(|e| e == "onnx") {
+                walk(&path, depth - 1, endings, out);
+            } else if path.extension().is_some_and(|e| endings.iter().any(|known| e == *known)) {
                 out.push(FoundModel { bytes: std::fs::metadata(&path).map_or(0, |m| m.len()), path });
             }
         }
     }
     let mut out = Vec::new();
-    walk(folder, DEPTH, &mut out);
+    walk(folder, DEPTH, endings, &mut out);
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
 }

@@ -22,7 +22,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use catalogue::{CATALOGUE, Role, Source, catalogue};
-pub use folder::{FoundModel, Hints, hints, models_folder, note_of, onnx_files};
+pub use folder::{FoundModel, Hints, foreign_files, hints, models_folder, note_of, onnx_files};
 pub use model::{Accelerator, Execution, Model, Outputs};
 pub use picture::{IMAGENET_MEAN, IMAGENET_STD, Planes};
 pub use resample::Filter;

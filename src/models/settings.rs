@@ -67,6 +67,14 @@ impl Settings {
         }
     }
 
+    /// The number of a key.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        match self.get(key) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// Whether a key is `true`.
     pub fn is(&self, key: &str) -> bool {
         self.get(key) == Some(&Value::Truth(true))

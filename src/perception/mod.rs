@@ -7,10 +7,13 @@ pub mod detection;
 pub mod detector;
 pub mod files;
 pub mod geometric;
+pub mod label_scores;
 pub mod objects;
 pub mod prompt;
 pub mod rect;
+pub mod segmenter;
 pub mod surface;
+pub mod tokenizer;
 pub mod vlm;
 pub mod vocabulary;
 

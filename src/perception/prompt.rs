@@ -27,6 +27,11 @@ pub struct PromptedMask {
 pub trait PromptSegmenter: Send + Sync {
     /// Makes a photo ready: the slow part, done once a photo.
     fn prepare<'a>(&'a self, view: &View) -> Result<Box<dyn PreparedPhoto + 'a>, ModelError>;
+
+    /// Name of the model, what it runs on, and why not on something better; `None` for the embedded segmenter.
+    fn model(&self) -> Option<(String, (&'static str, Option<String>))> {
+        None
+    }
 }
 
 /// A photo made ready for prompts.

@@ -79,10 +79,12 @@ pub(super) fn read_objects(folder: &SceneFolder) -> Result<Vec<(u32, Object)>, F
 
 /// A name for the state of a file or folder of the user's: names, sizes and times of change.
 pub(super) fn fingerprint(path: &Path) -> String {
-    let mut entries: Vec<PathBuf> = match std::fs::read_dir(path) {
+    let inside = |path: &Path| match std::fs::read_dir(path) {
         Ok(dir) => dir.filter_map(|e| e.ok().map(|e| e.path())).collect(),
         Err(_) => vec![path.to_owned()],
     };
+    // What lies in folders of the folder counts too: masks may lie in one for each label.
+    let mut entries: Vec<PathBuf> = inside(path).iter().flat_map(|entry| inside(entry)).collect();
     entries.sort();
     let mut hash = blake3::Hasher::new();
     for entry in entries {

@@ -1,6 +1,7 @@
 //! Stages, messages, checkpoints, and the background thread that drives them.
 
 mod cache;
+pub mod inventory;
 mod live;
 mod options;
 mod rescale;

@@ -48,9 +48,13 @@ pub struct RunOptions {
     /// Leave every K-th frame out of training, to measure PSNR
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
     pub holdout: Option<u32>,
-    /// Masks of another program: a mask_index.json, or a folder that has one
+    /// Masks of another program: a mask_index.json, COCO instances, a folder of PNGs of instance ids, or of LABEL/STEM.png
     #[arg(long, value_name = "FILE|DIR")]
     pub masks: Option<PathBuf>,
+    /// A segmenter: an ONNX file, or a folder with its files; SAM 3 with text makes all masks, others answer points and boxes
+    #[arg(long, value_name = "FILE|DIR")]
+    #[serde(default)]
+    pub segmenter: Option<PathBuf>,
     /// Depth of another program: a folder of .npy, .exr or 16-bit .png, named as the photos
     #[arg(long, value_name = "DIR")]
     pub depth: Option<PathBuf>,
@@ -91,6 +95,7 @@ impl Default for RunOptions {
             steps: None,
             holdout: None,
             masks: None,
+            segmenter: None,
             depth: None,
             features: None,
             depth_model: None,

@@ -42,7 +42,7 @@ pub enum RunError {
     Splat(#[from] crate::splat::SplatFileError),
     /// The masks' file cannot be used.
     #[error(transparent)]
-    Masks(#[from] crate::perception::files::MaskFileError),
+    Masks(crate::perception::files::MaskFileError),
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] crate::models::ModelError),
@@ -128,6 +128,24 @@ impl From<VlmError> for RunError {
         match e {
             VlmError::Cancelled(e) => Self::Cancelled(e),
             e => Self::Vlm(e),
+        }
+    }
+}
+
+impl From<crate::perception::files::MaskFileError> for RunError {
+    fn from(e: crate::perception::files::MaskFileError) -> Self {
+        match e {
+            crate::perception::files::MaskFileError::Cancelled(e) => Self::Cancelled(e),
+            e => Self::Masks(e),
+        }
+    }
+}
+
+impl From<crate::perception::segmenter::SegmenterError> for RunError {
+    fn from(e: crate::perception::segmenter::SegmenterError) -> Self {
+        match e {
+            crate::perception::segmenter::SegmenterError::Cancelled(e) => Self::Cancelled(e),
+            crate::perception::segmenter::SegmenterError::Model(e) => Self::Model(e),
         }
     }
 }
@@ -356,6 +374,7 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
     }
     let paths = [
         ("--masks", options.masks.as_ref()),
+        ("--segmenter", options.segmenter.as_ref()),
         ("--depth", options.depth.as_ref()),
         ("--features", options.features.as_ref()),
         ("--depth-model", options.depth_model.as_ref()),
@@ -366,8 +385,8 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
             return Err(RunError::Option(format!("{name}: {} does not exist", path.display())));
         }
     }
-    if let Some(folder) = options.masks.as_ref().filter(|m| m.is_dir() && !m.join("mask_index.json").is_file()) {
-        return Err(RunError::Option(format!("--masks: {} has no mask_index.json", folder.display())));
+    if let Some(Err(e)) = options.masks.as_deref().map(crate::perception::files::find) {
+        return Err(RunError::Option(format!("--masks: {e}")));
     }
     stages::check_models(options)?;
     Ok(())

@@ -23,6 +23,7 @@ mod inspector;
 mod legend;
 mod list;
 mod measure;
+mod models;
 mod overlays;
 mod photo;
 mod pictures;
@@ -89,11 +90,13 @@ pub(super) enum Pane {
     Scenes,
     /// The box, from three sides and in numbers.
     Box,
+    /// What models there are.
+    Models,
 }
 
 impl Pane {
     /// All of them.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Viewport,
         Self::Photo,
         Self::List,
@@ -107,6 +110,7 @@ impl Pane {
         Self::Views,
         Self::Scenes,
         Self::Box,
+        Self::Models,
     ];
 
     /// Its name.
@@ -125,6 +129,7 @@ impl Pane {
             Self::Facets => "Filter",
             Self::Views => "Best views",
             Self::Scenes => "Scenes",
+            Self::Models => "Models",
         }
     }
 }
@@ -132,12 +137,13 @@ impl Pane {
 /// How the window looks at first.
 pub(super) fn default_layout() -> Layout {
     let mut tiles = Tiles::default();
-    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views, scenes, obb] =
+    let [viewport, photo, list, inspector, health, training, versus, run, log, facets, views, scenes, obb, models] =
         Pane::ALL.map(|p| tiles.insert_pane(p));
     let below = tiles.insert_tab_tile(vec![facets, run, log, scenes]);
     let about = tiles.insert_tab_tile(vec![inspector, obb, health, training, versus]);
     let left = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(list, 0.6), (below, 0.4)]);
-    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(photo, 0.54), (about, 0.46)]);
+    let above = tiles.insert_tab_tile(vec![photo, models]);
+    let right = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(above, 0.54), (about, 0.46)]);
     let middle = linear(&mut tiles, egui_tiles::LinearDir::Vertical, &[(viewport, 0.8), (views, 0.2)]);
     let root = linear(&mut tiles, egui_tiles::LinearDir::Horizontal, &[(left, 0.22), (middle, 0.46), (right, 0.32)]);
     let tree = Tree::new(Id::unique("panels"), root, tiles);
@@ -186,6 +192,7 @@ pub(super) struct Panels {
     obb: box_views::BoxPanel,
     training: training::TrainingPanel,
     versus: versus::VersusPanel,
+    models: models::ModelsPanel,
 }
 
 impl Panels {
@@ -202,6 +209,7 @@ impl Panels {
             obb: box_views::BoxPanel::default(),
             training: training::TrainingPanel::default(),
             versus: versus::VersusPanel::default(),
+            models: models::ModelsPanel::default(),
         }
     }
 
@@ -222,7 +230,7 @@ impl Panels {
 
     /// Whether everything that the panels show is there: for screenshots.
     pub(in crate::app) fn is_settled(&self, model: &Model) -> bool {
-        self.viewport.is_settled(model) && self.photo.is_settled(model)
+        self.viewport.is_settled(model) && self.photo.is_settled(model) && self.models.is_settled()
     }
 }
 
@@ -266,6 +274,7 @@ impl Behavior<Pane> for PanelFrame<'_> {
             Pane::Versus => self.panels.versus.ui(ui, self.model, self.out),
             Pane::Run => run::ui(ui, self.model, self.run.as_ref(), self.out),
             Pane::Box => self.panels.obb.ui(ui, self.model, self.out),
+            Pane::Models => self.panels.models.ui(ui, self.out),
             Pane::Log | Pane::Viewport => self.log.ui(ui),
             Pane::Scenes => scenes::ui(ui, self.model, self.scenes, self.out),
         });

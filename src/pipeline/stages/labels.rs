@@ -4,9 +4,11 @@ use super::geometry::{Geometry, METRE};
 use super::learned::{execution, used};
 use super::photos::image_names;
 use super::splats::Surface;
+use super::text_masks::{room_words, segmenter_state, text_segmenter};
 use crate::instances::{self, Built};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
+use crate::perception::segmenter;
 use crate::perception::vlm::Vlm;
 use crate::perception::cut::Cutter;
 use crate::perception::detection::Detection;
@@ -59,6 +61,7 @@ pub(in crate::pipeline) fn masks(
             "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))),
             "detector": run.options.detector,
             "detector_files": run.options.detector.files().iter().map(|f| cache::fingerprint(f)).collect::<Vec<_>>(),
+            "segmenter": run.options.segmenter.as_deref().map(segmenter_state),
             "objects": ObjectOptions::default(),
         }),
         |bench| {
@@ -81,25 +84,31 @@ pub(in crate::pipeline) struct Labels {
 
 fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Labels, RunError> {
     let mut objects = Vec::new();
-    let masks = match &bench.options.masks {
-        Some(path) => {
+    let text = text_segmenter(bench)?;
+    let masks = match (&bench.options.masks, &text) {
+        (Some(path), _) => {
             let wanted: Vec<Wanted> = views
                 .iter()
                 .map(|v| Wanted { name: v.name, stem: v.stem, width: v.image.width(), height: v.image.height() })
                 .collect();
             perception::files::read(path, &wanted, bench.job)?
         }
-        None => {
+        (None, Some(text)) => segmenter::segment(&**text, views, &room_words(), bench.job)?,
+        (None, None) => {
             let cloud = Cloud::fuse(views, METRE, bench.job)?;
             let mut masks = perception::geometric::segment(&cloud, views, METRE, bench.options.seed, bench.job)?;
             objects = find_objects(bench, &cloud, views, &mut masks)?;
             masks
         }
     };
-    let source =
-        bench.options.masks.as_ref().map_or("embedded geometric segmenter".into(), |p| p.display().to_string());
-    bench.meta.models.retain(|m| !m.starts_with("masks: "));
-    bench.meta.models.push(format!("masks: {source}"));
+    match (&bench.options.masks, text) {
+        (None, Some(text)) => used(bench, "masks", Some((text.name(), text.provider()))),
+        (masks, _) => {
+            let source = masks.as_ref().map_or("embedded geometric segmenter".into(), |p| p.display().to_string());
+            used(bench, "masks", None);
+            bench.meta.models.push(format!("masks: {source}"));
+        }
+    }
     for (view, masks) in views.iter().zip(&masks) {
         bench.folder.cache().write_masks(view.stem, masks)?;
         bench.folder.write_masks(view.stem, masks)?;

@@ -5,6 +5,7 @@ use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metres_per_unit
 use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
 use crate::geometry::sfm::learned::{self, Learned};
 use crate::models::{Accelerator, Execution, ModelError, note_of, onnx_files, runtime};
+use crate::perception::segmenter;
 use crate::pipeline::run::{Bench, RunError};
 use crate::pipeline::{Device, RunOptions, cache};
 use crate::scene::{Job as _, SparsePoint};
@@ -21,7 +22,8 @@ pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunE
     features.map(learned::find).transpose()?;
     depth_model.map(depth_model::find).transpose()?;
     options.detector.check()?;
-    if features.is_none() && depth_model.is_none() && options.detector.file().is_none() {
+    let found = options.segmenter.as_deref().map(segmenter::check).transpose()?;
+    if features.is_none() && depth_model.is_none() && options.detector.file().is_none() && found.is_none() {
         return Ok(());
     }
     match runtime() {
@@ -33,6 +35,12 @@ pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunE
             depth_model.map(|path| depth_model::open(path, on)).transpose()?;
             if options.detector.file().is_some() {
                 options.detector.open(on)?;
+            }
+            if let (Some(path), Some(found)) = (options.segmenter.as_deref(), found) {
+                match found.family.takes_text() {
+                    true => drop(segmenter::load_text(path, on)?),
+                    false => drop(segmenter::load(path, on)?),
+                }
             }
             Ok(())
         }

@@ -9,6 +9,7 @@ mod photos;
 mod poses;
 mod reviewed;
 mod splats;
+mod text_masks;
 mod train;
 
 pub(super) use geometry::depth;

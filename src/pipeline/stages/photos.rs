@@ -1,8 +1,9 @@
 //! Stage `frames`: photos in.
 
-use crate::pipeline::Stage;
+use crate::perception::files::{self, Wanted};
 use crate::pipeline::run::{Run, RunError};
-use crate::scene::{Capture, Frame};
+use crate::pipeline::{RunOptions, Stage};
+use crate::scene::{Capture, Frame, Job};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ pub(in crate::pipeline) fn frames(run: &mut Run) -> Result<Arc<Capture>, RunErro
     run.begin(Stage::Frames);
     let job = run.worker.job(Stage::Frames);
     let capture = Arc::new(crate::input::load(&run.input, run.options.max_frames, &job)?);
+    check_masks(run.options, &capture, &job)?;
     run.publish(|live| live.capture.store(Some(Arc::clone(&capture))));
     let names = image_names(&capture);
     let depends = json!({ "max_frames": run.options.max_frames, "content": content_hash(&capture) });
@@ -26,12 +28,28 @@ pub(in crate::pipeline) fn frames(run: &mut Run) -> Result<Arc<Capture>, RunErro
             bench.meta.images.clone_from(&names);
             bench.figure("photos", json!(names.len()));
             for warning in &capture.warnings {
-                crate::scene::Job::warn(bench.job, warning.clone());
+                bench.job.warn(warning.clone());
             }
             Ok(())
         },
     )?;
     Ok(capture)
+}
+
+/// Reads the masks of another program once before the long work, so that what is wrong with them is told now and not after
+/// the splats are trained. The stage that uses them reads them again, for the frames that have a camera then.
+fn check_masks(options: &RunOptions, capture: &Capture, job: &dyn Job) -> Result<(), RunError> {
+    let Some(path) = options.masks.as_deref().filter(|_| options.until.is_none_or(|until| until >= Stage::Masks))
+    else {
+        return Ok(());
+    };
+    let names = image_names(capture);
+    let frames = capture.frames.iter().zip(&names);
+    let wanted: Vec<Wanted> = frames
+        .map(|(f, name)| Wanted { name, stem: &f.stem, width: f.image.width(), height: f.image.height() })
+        .collect();
+    files::read(path, &wanted, job)?;
+    Ok(())
 }
 
 /// File names of the photos in `images/`, in order of capture.

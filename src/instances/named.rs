@@ -32,14 +32,22 @@ const NOISE: (f64, f64) = (0.05, 0.02);
 /// has a name that it knows, and pieces of walls have none. Measured on rendered rooms: a third of the unnamed are right.
 const UNNAMED: f64 = 0.6;
 
-/// Lowers the scores of things without a name: by the share of their box that photos see past, to nothing where a camera was in it.
+/// Lowers the scores of things without a name: by the share of their box that photos see past, to nothing where a camera was
+/// in it or nothing is so large.
 pub(super) fn doubted(input: &Input, drafts: &mut [Draft]) {
     let looked = if input.objects.is_empty() { 1.0 } else { UNNAMED };
     for d in drafts.iter_mut().filter(|d| d.object.is_none() && !is_structural(&d.label)) {
-        let walked_in = input.views.iter().any(|v| d.fitted.obb.contains(&v.camera.center(), 0.0));
+        let too_large = d.fitted.obb.volume() > largest() * input.metre.powi(3);
+        let walked_in = too_large || input.views.iter().any(|v| d.fitted.obb.contains(&v.camera.center(), 0.0));
         d.free = if walked_in { 1.0 } else { free_share(input, &d.fitted.obb) };
         d.score *= looked * (1.0 - d.free);
     }
+}
+
+/// Volume of the largest thing that stands in rooms, cubic metres: what is larger is a piece of the room.
+fn largest() -> f64 {
+    let volume = |w: &vocabulary::Word| w.sizes.longest.most * w.sizes.shortest.most * w.sizes.height.most;
+    vocabulary::words().iter().map(volume).fold(0.0, f64::max)
 }
 
 /// Share of a box that photos see past: rays of all photos carve it.

@@ -2,8 +2,8 @@
 //! run is done; a later run then makes those stages anew.
 
 use crate::geometry::dense::DenseDepth;
-use crate::scene::DepthMap;
 use crate::perception::objects::Object;
+use crate::scene::DepthMap;
 use crate::scene::folder::{FolderError, SceneFolder, json_bytes, write_atomic};
 use std::path::{Path, PathBuf};
 

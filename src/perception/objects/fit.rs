@@ -138,7 +138,8 @@ fn off_usual(size: f64, span: &Span) -> f64 {
 /// Whether people set a thing down at any angle: what stands on other things, and seats.
 fn turns_freely(word: &Word) -> bool {
     let is = |name: &str| word.name == name || word.kind_of == name;
-    word.support == Support::Surface || ["chair", "plant", "bag", "suitcase", "stool", "toy", "vase"].iter().any(|n| is(n))
+    word.support == Support::Surface
+        || ["chair", "plant", "bag", "suitcase", "stool", "toy", "vase"].iter().any(|n| is(n))
 }
 
 /// Sum of the soft-L1 costs `2 (sqrt(1 + r^2) - 1)`, which count outliers by their distance, not its square.

@@ -4,21 +4,39 @@ use super::shown::depth_at;
 use super::{ObjectOptions, Room, Upright};
 use crate::perception::View;
 use crate::perception::detection::Detection;
-use crate::perception::vocabulary::{self, Sizes, Span, Support};
+use crate::perception::vocabulary::{self, Sizes, Span, Support, Word};
 use rayon::prelude::*;
 
-/// A detection of something that stands in rooms, with the box that it suggests.
+/// A detection with the box that it suggests.
 #[derive(Clone, Debug)]
 pub(super) struct Seed {
     pub(super) view: usize,
     pub(super) detection: Detection,
-    /// The word of the vocabulary.
-    pub(super) label: &'static str,
+    /// What it is: the word of the vocabulary, or the detection's own where that has none.
+    pub(super) label: String,
     /// Depth measured in its middle, scene units.
     pub(super) depth: f64,
     /// Edges that lie on the photo's border: left, top, right, bottom.
     pub(super) at_border: [bool; 4],
     pub(super) upright: Upright,
+}
+
+/// Sizes of what the vocabulary has no word for.
+static ANYTHING: Word = Word {
+    name: "object",
+    kind_of: "",
+    synonyms: &[],
+    support: Support::Any,
+    sizes: Sizes {
+        longest: Span { least: 0.04, typical: 0.4, most: 3.0 },
+        shortest: Span { least: 0.02, typical: 0.25, most: 1.5 },
+        height: Span { least: 0.02, typical: 0.4, most: 2.4 },
+    },
+};
+
+/// Sizes and support of what has a name.
+pub(super) fn word_of(label: &str) -> &'static Word {
+    vocabulary::word(label).unwrap_or(&ANYTHING)
 }
 
 /// Distance of an edge from the border at which the thing may go on outside, as a share of the photo's longer side.
@@ -42,7 +60,9 @@ pub(super) fn seeds(views: &[View], detections: &[Vec<Detection>], room: &Room, 
 }
 
 fn seed(index: usize, view: &View, detection: &Detection, room: &Room, o: &ObjectOptions) -> Option<Seed> {
-    let word = vocabulary::word(&detection.label)?;
+    let word = word_of(&detection.label);
+    let label =
+        vocabulary::canonical(&detection.label).map_or_else(|| vocabulary::tidy(&detection.label), str::to_owned);
     let r = detection.bounds;
     let (pw, ph) = (f64::from(view.image.width()), f64::from(view.image.height()));
     let longer = pw.max(ph);
@@ -76,7 +96,7 @@ fn seed(index: usize, view: &View, detection: &Detection, room: &Room, o: &Objec
     // The first axis lies across the line of sight, turned to the nearest direction of the walls.
     let yaw = room.along_grid(away.y.atan2(away.x) - std::f64::consts::FRAC_PI_2);
     let upright = Upright { foot: [back.x, back.y, foot], size: [width, deep, height], yaw };
-    Some(Seed { view: index, detection: detection.clone(), label: word.name, depth, at_border, upright })
+    Some(Seed { view: index, detection: detection.clone(), label, depth, at_border, upright })
 }
 
 /// Depth of the thing in a rectangle; `None` where hardly anything is known.

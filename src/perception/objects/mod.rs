@@ -29,9 +29,8 @@ pub use upright::Upright;
 
 use super::View;
 use super::detection::{Detection, iou};
-use super::vocabulary;
 use crate::scene::{Cancelled, Job};
-use hypothesis::Seed;
+use hypothesis::{Seed, word_of};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use support::{Supported, Supporters};
@@ -50,7 +49,7 @@ pub struct Sighting {
 /// A named thing in 3D.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Object {
-    /// What it is: a word of the vocabulary.
+    /// What it is: a word of the vocabulary where that has one.
     pub label: String,
     /// Mean over the photos that must show it of detection score times overlap, lowered where few photos or little depth
     /// support it; 0..1.
@@ -96,20 +95,20 @@ fn settled(
     start: usize,
     room: &Room,
     options: &ObjectOptions,
-) -> Option<(Upright, &'static str, Supported)> {
+) -> Option<(Upright, String, Supported)> {
     const ROUNDS: usize = 3;
     let seed: &Seed = supporters.seed(start);
-    let (mut upright, mut label) = (seed.upright, seed.label);
+    let (mut upright, mut label) = (seed.upright, seed.label.clone());
     for round in 0..ROUNDS {
         let least = if round == 0 { options.first_overlap } else { options.least_overlap };
-        let supported = supporters.supported(views, &upright, label, least);
+        let supported = supporters.supported(views, &upright, &label, least);
         if supported.sightings.len() < options.least_views {
             return None;
         }
         label = supporters.elected(&supported)?;
-        upright = fit::fitted(views, supporters, &upright, vocabulary::word(label)?, &supported, room, options);
+        upright = fit::fitted(views, supporters, &upright, word_of(&label), &supported, room, options);
     }
-    let supported = supporters.supported(views, &upright, label, options.least_overlap);
+    let supported = supporters.supported(views, &upright, &label, options.least_overlap);
     (supported.sightings.len() >= options.least_views).then_some((upright, label, supported))
 }
 
@@ -117,14 +116,18 @@ fn object(
     views: &[View],
     supporters: &Supporters,
     upright: Upright,
-    label: &str,
+    label: String,
     supported: &Supported,
     options: &ObjectOptions,
 ) -> Object {
-    let filled = shown::filled(views, &upright, supported.sightings.iter().map(|s| {
-        let seed = supporters.seed(s.seed);
-        (seed.view, seed.detection.bounds)
-    }));
+    let filled = shown::filled(
+        views,
+        &upright,
+        supported.sightings.iter().map(|s| {
+            let seed = supporters.seed(s.seed);
+            (seed.view, seed.detection.bounds)
+        }),
+    );
     let mut votes: BTreeMap<&str, f64> = BTreeMap::new();
     let mut sum = 0.0;
     let sightings: Vec<Sighting> = supported
@@ -143,7 +146,7 @@ fn object(
     let many = (sightings.len() as f64 / options.enough_views).min(1.0);
     let deep = (filled / options.enough_filled).min(1.0);
     let score = sum / supported.visible_in.max(1) as f64 * many * deep;
-    Object { label: label.to_owned(), score, upright, votes, sightings, visible_in: supported.visible_in, filled }
+    Object { label, score, upright, votes, sightings, visible_in: supported.visible_in, filled }
 }
 
 /// Mean IoU of some box with the rectangles of an object's sightings, as far as photos show the box: how well it explains the photos.

@@ -51,7 +51,13 @@ impl Room {
                 let center = Point3::from(p.plane.center);
                 let along = Vector3::new(-normal.y, normal.x, 0.0);
                 let reach = |k: usize| p.plane.axes[k].dot(&along).abs() * p.plane.extent[k];
-                Some(Wall { normal, offset: normal.dot(&center.coords), center, along, half: 0.5 * (reach(0) + reach(1)) })
+                Some(Wall {
+                    normal,
+                    offset: normal.dot(&center.coords),
+                    center,
+                    along,
+                    half: 0.5 * (reach(0) + reach(1)),
+                })
             })
             .collect();
         Self { floor, grid: grid(&walls), walls, metre }

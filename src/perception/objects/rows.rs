@@ -1,8 +1,9 @@
 //! Objects that belong together: books that stand side by side are one row, those on each
 //! other one stack, rows above each other stand in a shelf, and a
-//! plant includes its pot. That is what a person would point at.
+//! plant includes its pot, and the parts of a long table that photos show one at a time are one table. That is what a person would point at.
 
 use super::{Object, ObjectOptions, Room, Sighting, Upright};
+use crate::perception::rect::smallest;
 use crate::perception::vocabulary;
 
 /// Fewest books of a row.
@@ -29,7 +30,8 @@ pub(super) fn joined(objects: Vec<Object>, room: &Room, o: &ObjectOptions) -> Ve
     let mut rows = Vec::new();
     for g in 0..books.len() {
         let members: Vec<&Object> = (0..books.len()).filter(|k| group[*k] == g).map(|k| &books[k]).collect();
-        let is_stack = members.len() > 1 && members.iter().all(|m| stacked(&members[0].upright, &m.upright, o.row_gap * room.metre));
+        let is_stack = members.len() > 1
+            && members.iter().all(|m| stacked(&members[0].upright, &m.upright, o.row_gap * room.metre));
         if members.len() < ROW && !is_stack {
             rest.extend(members.into_iter().cloned());
         } else {
@@ -38,7 +40,7 @@ pub(super) fn joined(objects: Vec<Object>, room: &Room, o: &ObjectOptions) -> Ve
     }
     rest.extend(shelves(&rows, &rest, room));
     rest.extend(rows);
-    let mut rest = potted(rest, room);
+    let mut rest = tables(potted(rest, room), room);
     rest.sort_by(|a, b| b.score.total_cmp(&a.score));
     rest
 }
@@ -163,4 +165,54 @@ fn potted(objects: Vec<Object>, room: &Room) -> Vec<Object> {
         }
     }
     rest
+}
+
+/// The objects with tables made one whose tops are at one height and whose footprints overlap: of a long table each photo
+/// shows a part.
+fn tables(objects: Vec<Object>, room: &Room) -> Vec<Object> {
+    /// Largest difference of the heights of two tops, metres, and least share of the smaller footprint in the other.
+    const LEVEL: f64 = 0.1;
+    const OVERLAP: f64 = 0.08;
+    let is_table = |o: &Object| vocabulary::related(&o.label, "table");
+    let (tables, mut rest): (Vec<Object>, Vec<Object>) = objects.into_iter().partition(is_table);
+    let mut done: Vec<Object> = Vec::new();
+    for mut table in tables {
+        // A joined table may meet one that it did not meet before.
+        while let Some(at) = done.iter().position(|o| {
+            let (a, b) = (&o.upright, &table.upright);
+            let smaller = (a.size[0] * a.size[1]).min(b.size[0] * b.size[1]);
+            (a.top() - b.top()).abs() < LEVEL * room.metre && footprint_overlap(a, b) > OVERLAP * smaller
+        }) {
+            table = one_table(done.remove(at), table);
+        }
+        done.push(table);
+    }
+    rest.extend(done);
+    rest
+}
+
+/// Area that two footprints share.
+fn footprint_overlap(a: &Upright, b: &Upright) -> f64 {
+    let flat = |u: &Upright| {
+        Upright { foot: [u.foot[0], u.foot[1], 0.0], size: [u.size[0], u.size[1], 1.0], yaw: u.yaw }.obb()
+    };
+    flat(a).intersection_volume(&flat(b))
+}
+
+/// Two tables as one, in the smallest rectangle around both; the stronger gives name and score.
+fn one_table(a: Object, b: Object) -> Object {
+    let (mut strong, weak) = if a.score >= b.score { (a, b) } else { (b, a) };
+    let all: Vec<[f64; 2]> =
+        strong.upright.corners().iter().chain(&weak.upright.corners()).map(|c| [c.x, c.y]).collect();
+    if let Some(r) = smallest(&all, 0.0) {
+        let top = strong.upright.top();
+        let foot = strong.upright.foot[2].min(weak.upright.foot[2]);
+        let center = r.center;
+        strong.upright =
+            Upright { foot: [center[0], center[1], foot], size: [r.size[0], r.size[1], top - foot], yaw: r.yaw };
+    }
+    strong.sightings.extend(weak.sightings);
+    strong.sightings.sort_by_key(|s| s.view);
+    strong.visible_in = strong.visible_in.max(weak.visible_in);
+    strong
 }

@@ -1,7 +1,7 @@
 //! What geometry knows better than a detector: what a thing cannot be, and that two objects are one.
 
-use super::shown::{area, cut, project};
 use super::room::Wall;
+use super::shown::{area, cut, project};
 use super::{Object, ObjectOptions, Room, Upright};
 use crate::perception::View;
 use crate::perception::color::lab;
@@ -28,7 +28,9 @@ pub(super) fn named(objects: Vec<Object>, views: &[View], room: &Room, o: &Objec
 
 /// Lays a thing that hangs flat on a wall onto it, as thick as such a thing usually is: rectangles do not tell thickness.
 fn flattened(x: &mut Object, room: &Room, o: &ObjectOptions) {
-    let Some(word) = vocabulary::word(&x.label).filter(|w| w.support == Support::Wall || x.label == "screen") else { return };
+    let Some(word) = vocabulary::word(&x.label).filter(|w| w.support == Support::Wall || x.label == "screen") else {
+        return;
+    };
     let Some(wall) = hung_on(x, room, o) else { return };
     let b = &x.upright;
     let along = Vector3::new(-wall.normal.y, wall.normal.x, 0.0);
@@ -37,11 +39,8 @@ fn flattened(x: &mut Object, room: &Room, o: &ObjectOptions) {
     let width = (2.0 * reach).min(b.sides()[0]);
     let thick = word.sizes.shortest.typical * room.metre;
     let center = b.center() + wall.normal * (0.5 * thick - wall.distance(&b.center()));
-    x.upright = Upright {
-        foot: [center.x, center.y, b.foot[2]],
-        size: [width, thick, b.size[2]],
-        yaw: along.y.atan2(along.x),
-    };
+    x.upright =
+        Upright { foot: [center.x, center.y, b.foot[2]], size: [width, thick, b.size[2]], yaw: along.y.atan2(along.x) };
 }
 
 /// The name of an object, after what its box says of it.

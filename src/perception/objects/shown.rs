@@ -120,7 +120,14 @@ fn free(bounds: &[f64; 4], rows: &[[usize; SAMPLES]; 2]) -> [f64; 4] {
 
 /// For each edge of a rectangle (left, top, right, bottom) whether what lies just beyond it stands before the thing, at depth `depth` and
 /// with its foot at height `foot`: the edge is then that of what hides it. What is no higher than the foot hides nothing.
-pub(super) fn hidden_edges(view: &View, r: &[f64; 4], depth: f64, foot: f64, metre: f64, o: &ObjectOptions) -> [bool; 4] {
+pub(super) fn hidden_edges(
+    view: &View,
+    r: &[f64; 4],
+    depth: f64,
+    foot: f64,
+    metre: f64,
+    o: &ObjectOptions,
+) -> [bool; 4] {
     /// Least height above the foot of what can hide a thing, metres.
     const ABOVE: f64 = 0.06;
     let (w, h) = (r[2] - r[0], r[3] - r[1]);

@@ -56,7 +56,7 @@ impl<'o> Supporters<'o> {
             job.tick(chunk[0], n)?;
             let part: Vec<Supported> = chunk
                 .par_iter()
-                .map(|k| out.supported(views, &out.seeds[*k].upright, out.seeds[*k].label, options.first_overlap))
+                .map(|k| out.supported(views, &out.seeds[*k].upright, &out.seeds[*k].label, options.first_overlap))
                 .collect();
             out.first.extend(part);
         }
@@ -109,7 +109,11 @@ impl<'o> Supporters<'o> {
                     let r = &seed.detection.bounds;
                     let overlap = iou(&shown.bounds, r).max(iou(&shown.free, r));
                     let name = if seed.label == label { 1.0 } else { self.options.other_name };
-                    (overlap >= least).then(|| Supporter { seed: *k, overlap, weight: overlap * seed.detection.score * name })
+                    (overlap >= least).then(|| Supporter {
+                        seed: *k,
+                        overlap,
+                        weight: overlap * seed.detection.score * name,
+                    })
                 })
                 .max_by(|a, b| a.weight.total_cmp(&b.weight).then(b.seed.cmp(&a.seed)));
             out.sightings.extend(best);
@@ -118,12 +122,12 @@ impl<'o> Supporters<'o> {
     }
 
     /// The name that the supporters elect, each with score times overlap.
-    pub(super) fn elected(&self, supported: &Supported) -> Option<&'static str> {
-        let mut votes: BTreeMap<&'static str, f64> = BTreeMap::new();
+    pub(super) fn elected(&self, supported: &Supported) -> Option<String> {
+        let mut votes: BTreeMap<&str, f64> = BTreeMap::new();
         for s in &supported.sightings {
-            *votes.entry(self.seeds[s.seed].label).or_default() += self.seeds[s.seed].detection.score * s.overlap;
+            *votes.entry(&self.seeds[s.seed].label).or_default() += self.seeds[s.seed].detection.score * s.overlap;
         }
-        votes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(a.0))).map(|v| v.0)
+        votes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(a.0))).map(|v| v.0.to_owned())
     }
 
     /// Takes away the supporters of a box, and the detections that it explains.

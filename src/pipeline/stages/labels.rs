@@ -1,23 +1,21 @@
 //! Stages `masks` and `instances`: what is where, in the images and in 3D.
 
 use super::geometry::{Geometry, METRE};
-use super::learned::{execution, used};
+use super::learned::used;
+use super::objects::{detector_state, find_objects};
 use super::photos::image_names;
 use super::splats::Surface;
 use super::text_masks::{room_words, segmenter_state, text_segmenter};
 use crate::instances::{self, Built};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
+use crate::perception::objects::{Object, ObjectOptions};
 use crate::perception::segmenter;
-use crate::perception::vlm::Vlm;
-use crate::perception::cut::Cutter;
-use crate::perception::detection::Detection;
-use crate::perception::objects::{self, Object, ObjectOptions};
+use crate::perception::vlm::{Memory, Vlm};
 use crate::perception::{self, View};
 use crate::pipeline::run::{Bench, Run, RunError};
 use crate::pipeline::{Stage, cache};
 use crate::scene::{Capture, FrameMasks, Instances, Job as _};
-use image::RgbImage;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -59,8 +57,9 @@ pub(in crate::pipeline) fn masks(
         Stage::Masks,
         &json!({
             "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))),
-            "detector": run.options.detector,
-            "detector_files": run.options.detector.files().iter().map(|f| cache::fingerprint(f)).collect::<Vec<_>>(),
+            "detector": detector_state(&run.options),
+            "vlm": run.vlm.as_ref().map(|v| (v.address(), v.model())),
+            "renamed": Memory::read(run.folder.root())?.renamed(),
             "segmenter": run.options.segmenter.as_deref().map(segmenter_state),
             "objects": ObjectOptions::default(),
         }),
@@ -116,39 +115,6 @@ fn make_masks(bench: &mut Bench, views: &[View]) -> Result<Labels, RunError> {
     cache::write_objects(bench.folder, &objects)?;
     bench.figure("masks", json!(masks.iter().map(|m| m.masks.len()).sum::<usize>()));
     Ok(Labels { masks, objects })
-}
-
-/// Named objects, whose masks are added to those of the things without a name.
-fn find_objects(
-    bench: &mut Bench,
-    cloud: &Cloud,
-    views: &[View],
-    masks: &mut [FrameMasks],
-) -> Result<Vec<(u32, Object)>, RunError> {
-    let options = ObjectOptions::default();
-    let detections = detections(bench, views, &options)?;
-    let room = perception::geometric::room(cloud, views, METRE, bench.options.seed);
-    let objects = objects::find(views, &detections, &room, &options, bench.job)?;
-    let first = 1 + masks.iter().flat_map(|f| &f.masks).map(|m| m.instance_id).max().unwrap_or(0);
-    let named = objects::masks(&objects, views, &Cutter, first, &room, &options, bench.job)?;
-    masks.iter_mut().zip(named).for_each(|(frame, named)| frame.masks.extend(named));
-    bench.figure("objects", json!(objects.len()));
-    Ok((first..).zip(objects).collect())
-}
-
-/// Boxes with names in every photo, from the detector in the program or another; none with `--detector none`.
-fn detections(bench: &mut Bench, views: &[View], options: &ObjectOptions) -> Result<Vec<Vec<Detection>>, RunError> {
-    let Some(mut detector) = bench.options.detector.open(execution(bench.options.device))? else {
-        used(bench, "detector", None);
-        return Ok(vec![Vec::new(); views.len()]);
-    };
-    // Agreement of photos sorts out what one photo cannot, so that weaker boxes are of use.
-    detector.settings.least_score = options.least_score;
-    let photos: Vec<&RgbImage> = views.iter().map(|v| v.image).collect();
-    let found = detector.detect_all(&photos, bench.job)?;
-    used(bench, "detector", Some((detector.name().to_owned(), detector.provider())));
-    bench.figure("detections", json!(found.iter().map(Vec::len).sum::<usize>()));
-    Ok(found)
 }
 
 /// Instances in 3D, and the masks that belong to them.

@@ -5,6 +5,7 @@ mod given_depth;
 mod labels;
 mod learned;
 mod lenses;
+mod objects;
 mod photos;
 mod poses;
 mod reviewed;

@@ -123,7 +123,7 @@ pub(super) fn probability(score: f64) -> f64 {
 
 /// The thing whose box explains the photos of an object about as well as the object's own does.
 fn better(input: &Input, drafts: &[Draft], i: usize) -> Option<usize> {
-    let object = drafts[i].object.filter(|o| !o.sightings.is_empty())?;
+    let object = drafts[i].object.filter(|o| !o.sightings.is_empty() && !o.seen_in_parts)?;
     let metre = input.metre;
     let fit = |b: &Upright| explains(object, b, input.views, metre, input.object_options);
     let own = fit(&object.upright);

@@ -23,7 +23,17 @@ fn masks(shots: &[Shot], name: impl Fn(usize, u8) -> Option<&'static str>) -> Ve
 fn built(shots: &[Shot], masks: &[FrameMasks]) -> Built {
     let v = views(shots);
     let cloud = Cloud::fuse(&v, 1.0, &Quiet).unwrap();
-    build(&Input { cloud: &cloud, views: &v, masks, metre: 1.0, metric: true }, &Quiet).unwrap()
+    let object_options = ObjectOptions::default();
+    let input = Input {
+        cloud: &cloud,
+        views: &v,
+        masks,
+        objects: &[],
+        object_options: &object_options,
+        metre: 1.0,
+        metric: true,
+    };
+    build(&input, &Quiet).unwrap()
 }
 
 #[test]

@@ -59,6 +59,19 @@ pub(super) fn seeds(views: &[View], detections: &[Vec<Detection>], room: &Room, 
         .collect()
 }
 
+/// Whether a thing of that name can look so wide and so high, in metres at the measured depth.
+fn is_plausible(word: &Word, [width, height]: [f64; 2], at_border: [bool; 4]) -> bool {
+    /// How far beyond the usual range a size may be: the scale of a scene is often a guess, and so is the depth of a thing with gaps.
+    const SLACK: f64 = 1.8;
+    let Sizes { longest, shortest, height: tall } = word.sizes;
+    // A thing that lies is seen from above, its depth as height in the photo.
+    let highest = tall.most.hypot(longest.most);
+    let is_cut = at_border.iter().any(|b| *b);
+    width < SLACK * longest.most.hypot(shortest.most)
+        && height < SLACK * highest
+        && (is_cut || width.max(height) > shortest.least.min(tall.least).max(0.3 * longest.least) / SLACK)
+}
+
 fn seed(index: usize, view: &View, detection: &Detection, room: &Room, o: &ObjectOptions) -> Option<Seed> {
     let word = word_of(&detection.label);
     let label =
@@ -71,9 +84,13 @@ fn seed(index: usize, view: &View, detection: &Detection, room: &Room, o: &Objec
         return None;
     }
     let depth = middle_depth(view, &r)?;
+    let k = view.camera.intrinsics;
+    let metres = [w / k.fx * depth / room.metre, h / k.fy * depth / room.metre];
     let border = BORDER * longer;
     let at_border = [r[0] <= border, r[1] <= border, r[2] >= pw - border, r[3] >= ph - border];
-    let k = view.camera.intrinsics;
+    if !is_plausible(word, metres, at_border) {
+        return None;
+    }
     let (u, v) = (0.5 * (r[0] + r[2]), 0.5 * (r[1] + r[3]));
     let middle = view.camera.unproject(u, v, depth);
     let mut away = middle - view.camera.center();

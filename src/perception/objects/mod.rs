@@ -64,6 +64,8 @@ pub struct Object {
     pub visible_in: usize,
     /// Share of the depth in its rectangles that lies in its box, 0..1.
     pub filled: f64,
+    /// Each photo shows a part of it: its rectangles are not those of the whole.
+    pub seen_in_parts: bool,
 }
 
 /// Finds the objects, by falling score. `detections` has one entry per view. Nothing random: same input, same output.
@@ -85,7 +87,7 @@ pub(crate) fn find(
     }
     found.retain(|o| o.filled >= options.least_filled);
     let found = rules::named(found, views, room, options);
-    Ok(rows::joined(rules::distinct(found, views, options), room, options))
+    Ok(rows::joined(rules::distinct(found, views, options), views, room, options))
 }
 
 /// The box that a start comes to rest at: fitted to its supporters, which are sought anew, three times over.
@@ -108,7 +110,14 @@ fn settled(
         label = supporters.elected(&supported)?;
         upright = fit::fitted(views, supporters, &upright, word_of(&label), &supported, room, options);
     }
-    let supported = supporters.supported(views, &upright, &label, options.least_overlap);
+    let mut supported = supporters.supported(views, &upright, &label, options.least_overlap);
+    let elected = supporters.elected(&supported)?;
+    if elected != label {
+        // The name has changed with the last fit: what it means for the size and the floor is made good.
+        label = elected;
+        upright = fit::fitted(views, supporters, &upright, word_of(&label), &supported, room, options);
+        supported = supporters.supported(views, &upright, &label, options.least_overlap);
+    }
     (supported.sightings.len() >= options.least_views).then_some((upright, label, supported))
 }
 
@@ -146,7 +155,7 @@ fn object(
     let many = (sightings.len() as f64 / options.enough_views).min(1.0);
     let deep = (filled / options.enough_filled).min(1.0);
     let score = sum / supported.visible_in.max(1) as f64 * many * deep;
-    Object { label, score, upright, votes, sightings, visible_in: supported.visible_in, filled }
+    Object { label, score, upright, votes, sightings, visible_in: supported.visible_in, filled, seen_in_parts: false }
 }
 
 /// Mean IoU of some box with the rectangles of an object's sightings, as far as photos show the box: how well it explains the photos.

@@ -2,9 +2,11 @@
 //! other one stack, rows above each other stand in a shelf, and a
 //! plant includes its pot, and the parts of a long table that photos show one at a time are one table. That is what a person would point at.
 
+use super::shown::depth_at;
 use super::{Object, ObjectOptions, Room, Sighting, Upright};
-use crate::perception::rect::smallest;
+use crate::perception::View;
 use crate::perception::vocabulary;
+use nalgebra::Point3;
 
 /// Fewest books of a row.
 const ROW: usize = 3;
@@ -15,23 +17,17 @@ const BOOK_DEPTH: f64 = 0.85;
 const LEVEL: f64 = 0.35;
 
 /// The objects with rows of books made one.
-pub(super) fn joined(objects: Vec<Object>, room: &Room, o: &ObjectOptions) -> Vec<Object> {
+pub(super) fn joined(objects: Vec<Object>, views: &[View], room: &Room, o: &ObjectOptions) -> Vec<Object> {
     let (books, mut rest): (Vec<Object>, Vec<Object>) = objects.into_iter().partition(|x| x.label == "book");
-    let mut group: Vec<usize> = (0..books.len()).collect();
-    for a in 0..books.len() {
-        for b in 0..a {
-            let (x, y, gap) = (&books[a].upright, &books[b].upright, o.row_gap * room.metre);
-            if group[a] != group[b] && (beside(x, y, gap) || stacked(x, y, gap)) {
-                let (from, to) = (group[a].max(group[b]), group[a].min(group[b]));
-                group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
-            }
-        }
-    }
+    let gap = o.row_gap * room.metre;
+    let is_one = |a: usize, b: usize| {
+        let (a, b) = (&books[a].upright, &books[b].upright);
+        beside(a, b, gap) || stacked(a, b, gap)
+    };
     let mut rows = Vec::new();
-    for g in 0..books.len() {
-        let members: Vec<&Object> = (0..books.len()).filter(|k| group[*k] == g).map(|k| &books[k]).collect();
-        let is_stack = members.len() > 1
-            && members.iter().all(|m| stacked(&members[0].upright, &m.upright, o.row_gap * room.metre));
+    for group in groups(books.len(), is_one) {
+        let members: Vec<&Object> = group.iter().map(|k| &books[*k]).collect();
+        let is_stack = members.len() > 1 && members.iter().all(|m| stacked(&members[0].upright, &m.upright, gap));
         if members.len() < ROW && !is_stack {
             rest.extend(members.into_iter().cloned());
         } else {
@@ -40,7 +36,7 @@ pub(super) fn joined(objects: Vec<Object>, room: &Room, o: &ObjectOptions) -> Ve
     }
     rest.extend(shelves(&rows, &rest, room));
     rest.extend(rows);
-    let mut rest = tables(potted(rest, room), room);
+    let mut rest = tables(potted(rest, room), views, room);
     rest.sort_by(|a, b| b.score.total_cmp(&a.score));
     rest
 }
@@ -97,6 +93,7 @@ fn row(members: &[&Object], room: &Room) -> Object {
         sightings,
         visible_in: members.iter().map(|m| m.visible_in).max().unwrap_or(0),
         filled: sum(|m| m.filled) / members.len() as f64,
+        seen_in_parts: false,
     }
 }
 
@@ -139,7 +136,16 @@ fn shelves(rows: &[Object], others: &[Object], room: &Room) -> Vec<Object> {
         let (visible_in, filled) = (first.visible_in, first.filled);
         // Nobody has seen the shelf itself: no rectangle is its own.
         let sightings = Vec::new();
-        Object { label: "bookshelf".into(), score, upright: b, votes, sightings, visible_in, filled }
+        Object {
+            label: "bookshelf".into(),
+            score,
+            upright: b,
+            votes,
+            sightings,
+            visible_in,
+            filled,
+            seen_in_parts: false,
+        }
     };
     let known = |s: &Object| others.iter().any(|o| o.upright.obb().iou(&s.upright.obb()) > 0.3 && o.label != "book");
     stacks.iter().filter(|s| s.len() > 1).map(shelf).filter(|s| !known(s)).collect()
@@ -167,28 +173,68 @@ fn potted(objects: Vec<Object>, room: &Room) -> Vec<Object> {
     rest
 }
 
-/// The objects with tables made one whose tops are at one height and whose footprints overlap: of a long table each photo
-/// shows a part.
-fn tables(objects: Vec<Object>, room: &Room) -> Vec<Object> {
+/// The objects with tables made one whose tops are at one height and whose footprints overlap, or between which photos see
+/// that the top goes on: of a long table each photo shows a part.
+fn tables(objects: Vec<Object>, views: &[View], room: &Room) -> Vec<Object> {
     /// Largest difference of the heights of two tops, metres, and least share of the smaller footprint in the other.
     const LEVEL: f64 = 0.1;
     const OVERLAP: f64 = 0.08;
     let is_table = |o: &Object| vocabulary::related(&o.label, "table");
     let (tables, mut rest): (Vec<Object>, Vec<Object>) = objects.into_iter().partition(is_table);
-    let mut done: Vec<Object> = Vec::new();
-    for mut table in tables {
-        // A joined table may meet one that it did not meet before.
-        while let Some(at) = done.iter().position(|o| {
-            let (a, b) = (&o.upright, &table.upright);
-            let smaller = (a.size[0] * a.size[1]).min(b.size[0] * b.size[1]);
-            (a.top() - b.top()).abs() < LEVEL * room.metre && footprint_overlap(a, b) > OVERLAP * smaller
-        }) {
-            table = one_table(done.remove(at), table);
-        }
-        done.push(table);
+    let is_one = |a: &Upright, b: &Upright| {
+        let smaller = (a.size[0] * a.size[1]).min(b.size[0] * b.size[1]);
+        (a.top() - b.top()).abs() < LEVEL * room.metre
+            && (footprint_overlap(a, b) > OVERLAP * smaller || is_bridged(a, b, views, room))
+    };
+    for group in groups(tables.len(), |a, b| is_one(&tables[a].upright, &tables[b].upright)) {
+        let members: Vec<&Object> = group.iter().map(|k| &tables[*k]).collect();
+        rest.push(one_table(&members));
     }
-    rest.extend(done);
     rest
+}
+
+/// Indices below `n` in groups of those that `is_one` joins, directly or by way of others; groups by their first.
+fn groups(n: usize, is_one: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+    let mut group: Vec<usize> = (0..n).collect();
+    for a in 0..n {
+        for b in 0..a {
+            if group[a] != group[b] && is_one(a, b) {
+                let (from, to) = (group[a].max(group[b]), group[a].min(group[b]));
+                group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
+            }
+        }
+    }
+    let members = |g: usize| (0..n).filter(|k| group[*k] == g).collect::<Vec<_>>();
+    (0..n).map(members).filter(|m| !m.is_empty()).collect()
+}
+
+/// Whether a surface at the height of two tops spans the gap between them.
+fn is_bridged(a: &Upright, b: &Upright, views: &[View], room: &Room) -> bool {
+    /// Widest gap, metres; noise of the depth there, metres and a share of the distance.
+    const GAP: f64 = 0.6;
+    const NOISE: (f64, f64) = (0.05, 0.02);
+    const STEPS: usize = 12;
+    let [p, q] = [a, b].map(|u| Point3::new(u.foot[0], u.foot[1], 0.5 * (a.top() + b.top())));
+    let within = |u: &Upright, p: &Point3<f64>| {
+        let q = u.to_local(p);
+        (0..2).all(|k| q[k].abs() <= 0.5 * u.size[k])
+    };
+    let line = (1..STEPS).map(|k| p + (q - p) * (k as f64 / STEPS as f64));
+    let gap: Vec<Point3<f64>> = line.filter(|p| !within(a, p) && !within(b, p)).collect();
+    let width = gap.len() as f64 / STEPS as f64 * (q - p).norm();
+    // Whether photos see the surface there, or past the place, or are hidden from it.
+    let is_surface = |p: &Point3<f64>| {
+        let (mut on, mut past) = (0usize, 0usize);
+        for view in views {
+            let Some((u, v, z)) = view.camera.project(p) else { continue };
+            let seen = depth_at(view, u, v);
+            let noise = NOISE.0 * room.metre + NOISE.1 * z;
+            on += usize::from(seen > 0.0 && (seen - z).abs() < noise);
+            past += usize::from(seen > z + noise);
+        }
+        on > past
+    };
+    width < GAP * room.metre && !gap.is_empty() && gap.iter().all(is_surface)
 }
 
 /// Area that two footprints share.
@@ -199,20 +245,36 @@ fn footprint_overlap(a: &Upright, b: &Upright) -> f64 {
     flat(a).intersection_volume(&flat(b))
 }
 
-/// Two tables as one, in the smallest rectangle around both; the stronger gives name and score.
-fn one_table(a: Object, b: Object) -> Object {
-    let (mut strong, weak) = if a.score >= b.score { (a, b) } else { (b, a) };
-    let all: Vec<[f64; 2]> =
-        strong.upright.corners().iter().chain(&weak.upright.corners()).map(|c| [c.x, c.y]).collect();
-    if let Some(r) = smallest(&all, 0.0) {
-        let top = strong.upright.top();
-        let foot = strong.upright.foot[2].min(weak.upright.foot[2]);
-        let center = r.center;
-        strong.upright =
-            Upright { foot: [center[0], center[1], foot], size: [r.size[0], r.size[1], top - foot], yaw: r.yaw };
+/// Tables as one. It lies along the line of their middles and reaches as far as they do; across, where all show the same, it
+/// has their mean. The strongest gives name and score.
+fn one_table(members: &[&Object]) -> Object {
+    let Some(strong) = members.iter().max_by(|a, b| a.score.total_cmp(&b.score)) else { return members[0].clone() };
+    let mut whole = (*strong).clone();
+    if members.len() < 2 {
+        return whole;
     }
-    strong.sightings.extend(weak.sightings);
-    strong.sightings.sort_by_key(|s| s.view);
-    strong.visible_in = strong.visible_in.max(weak.visible_in);
-    strong
+    let total: f64 = members.iter().map(|m| m.score.max(1e-6)).sum();
+    let mean = |f: &dyn Fn(&Object) -> f64| members.iter().map(|m| m.score.max(1e-6) * f(m)).sum::<f64>() / total;
+    let [x, y] = [mean(&|m| m.upright.foot[0]), mean(&|m| m.upright.foot[1])];
+    let spread = |f: &dyn Fn(f64, f64) -> f64| mean(&|m| f(m.upright.foot[0] - x, m.upright.foot[1] - y));
+    // Direction of the larger principal axis of the middles.
+    let yaw = 0.5 * (2.0 * spread(&|a, b| a * b)).atan2(spread(&|a, b| a * a - b * b));
+    let frame = Upright { foot: [x, y, whole.upright.foot[2]], size: [0.0, 0.0, whole.upright.size[2]], yaw };
+    let end = |m: &Object, axis: usize, sign: f64| {
+        let all = m.upright.corners().map(|c| sign * frame.to_local(&c)[axis]);
+        all.into_iter().fold(f64::NEG_INFINITY, f64::max)
+    };
+    let farthest = |sign: f64| members.iter().map(|m| end(m, 0, sign)).fold(f64::NEG_INFINITY, f64::max);
+    let (lo, hi) = (-farthest(-1.0), farthest(1.0));
+    let (near, far) = (-mean(&|m| end(m, 1, -1.0)), mean(&|m| end(m, 1, 1.0)));
+    let [along, across] = frame.axes();
+    let middle = along * (0.5 * (lo + hi)) + across * (0.5 * (near + far));
+    whole.upright.foot = [x + middle.x, y + middle.y, frame.foot[2]];
+    whole.upright.size = [hi - lo, far - near, frame.size[2]];
+    whole.upright.yaw = yaw;
+    whole.sightings = members.iter().flat_map(|m| m.sightings.iter().cloned()).collect();
+    whole.sightings.sort_by_key(|s| s.view);
+    whole.visible_in = members.iter().map(|m| m.visible_in).max().unwrap_or(0);
+    whole.seen_in_parts = true;
+    whole
 }

@@ -126,7 +126,16 @@ fn upright_boxes_are_oriented_boxes_and_back() {
 fn object(label: &str, foot: [f64; 3], size: [f64; 3]) -> Object {
     let upright = Upright { foot, size, yaw: 0.0 };
     let (votes, sightings) = (vec![(label.to_owned(), 1.0)], Vec::new());
-    Object { label: label.into(), score: 0.4, upright, votes, sightings, visible_in: 5, filled: 0.8 }
+    Object {
+        label: label.into(),
+        score: 0.4,
+        upright,
+        votes,
+        sightings,
+        visible_in: 5,
+        filled: 0.8,
+        seen_in_parts: false,
+    }
 }
 
 #[test]
@@ -135,7 +144,7 @@ fn books_become_rows_and_rows_a_shelf() {
     let mut objects: Vec<Object> = (0..5).map(|i| book(0.06 * f64::from(i), 0.4)).collect();
     objects.extend((0..4).map(|i| book(0.07 * f64::from(i), 0.75)));
     objects.push(book(3.0, 0.7));
-    let joined = rows::joined(objects, &bare(), &ObjectOptions::default());
+    let joined = rows::joined(objects, &[], &bare(), &ObjectOptions::default());
     let of = |name: &str| joined.iter().filter(|o| o.label == name).collect::<Vec<_>>();
     assert_eq!((of("book").len(), of("bookshelf").len()), (3, 1), "{joined:?}");
     let row = of("book").into_iter().find(|o| (o.upright.size[0] - 0.29).abs() < 1e-9).expect("a row of five");
@@ -149,6 +158,7 @@ fn pieces_of_one_table_are_joined() {
     let piece = |x: f64, top: f64| object("table", [x, 0.0, 0.0], [1.0, 0.9, top]);
     let joined = rows::joined(
         vec![piece(0.0, 0.75), piece(0.8, 0.77), piece(1.6, 0.74), piece(1.5, 0.4), piece(4.0, 0.75)],
+        &[],
         &bare(),
         &ObjectOptions::default(),
     );
@@ -163,7 +173,7 @@ fn a_plant_includes_its_pot() {
     let plant = object("plant", [1.0, 1.0, 0.3], [0.6, 0.6, 0.9]);
     let pot = object("vase", [1.05, 1.0, 0.0], [0.25, 0.25, 0.32]);
     let far = object("vase", [3.0, 1.0, 0.0], [0.25, 0.25, 0.32]);
-    let joined = rows::joined(vec![plant, pot, far], &bare(), &ObjectOptions::default());
+    let joined = rows::joined(vec![plant, pot, far], &[], &bare(), &ObjectOptions::default());
     assert_eq!(joined.len(), 2);
     let plant = joined.iter().find(|o| o.label == "plant").unwrap().upright;
     assert!(plant.foot[2] == 0.0 && (plant.top() - 1.2).abs() < 1e-9, "{plant:?}");

@@ -61,7 +61,7 @@ fn clip_sees_the_middle_and_siglip_all() {
     let siglip = load(&model("siglip/onnx"), CPU).unwrap();
     let whole = RgbImage::from_pixel(16, 8, Rgb([200, 40, 180]));
     let seen = middle.map(|v| (v / 255.0 - 0.5) / 0.5);
-    close(&siglip.scores(&[whole.clone()], &labels()).unwrap()[0], &expected(seen));
+    close(&siglip.scores(std::slice::from_ref(&whole), &labels()).unwrap()[0], &expected(seen));
     assert!(siglip.scores(&[crop], &labels()).unwrap()[0][1] > 0.9, "the green ends are seen");
     // In one graph each label stands for itself.
     let both = load(&model("siglip/model.onnx"), CPU).unwrap();

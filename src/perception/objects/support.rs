@@ -109,11 +109,8 @@ impl<'o> Supporters<'o> {
                     let r = &seed.detection.bounds;
                     let overlap = iou(&shown.bounds, r).max(iou(&shown.free, r));
                     let name = if seed.label == label { 1.0 } else { self.options.other_name };
-                    (overlap >= least).then(|| Supporter {
-                        seed: *k,
-                        overlap,
-                        weight: overlap * seed.detection.score * name,
-                    })
+                    let weight = overlap * seed.detection.score * name;
+                    (overlap >= least).then_some(Supporter { seed: *k, overlap, weight })
                 })
                 .max_by(|a, b| a.weight.total_cmp(&b.weight).then(b.seed.cmp(&a.seed)));
             out.sightings.extend(best);

@@ -57,7 +57,7 @@ pub(in crate::pipeline) fn masks(
         Stage::Masks,
         &json!({
             "masks": run.options.masks.as_ref().map(|m| (m, cache::fingerprint(m))),
-            "detector": detector_state(&run.options),
+            "detector": detector_state(run.options),
             "vlm": run.vlm.as_ref().map(|v| (v.address(), v.model())),
             "renamed": Memory::read(run.folder.root())?.renamed(),
             "segmenter": run.options.segmenter.as_deref().map(segmenter_state),

@@ -58,20 +58,18 @@ pub(super) fn read_dense(folder: &SceneFolder, stem: &str) -> Result<DenseDepth,
     Ok(DenseDepth { depth: DepthMap { width, height, data }, confidence })
 }
 
-/// Path of the named objects, which stage `instances` needs.
-pub(super) fn objects_path(folder: &SceneFolder) -> PathBuf {
-    folder.root().join("cache/objects.json")
-}
+/// Path of the named objects, which stage `instances` needs, within the scene folder.
+pub(super) const OBJECTS: &str = "cache/objects.json";
 
 /// Writes the named objects, each with the id of its masks.
 pub(super) fn write_objects(folder: &SceneFolder, objects: &Vec<(u32, Object)>) -> Result<(), FolderError> {
-    let path = objects_path(folder);
+    let path = folder.root().join(OBJECTS);
     write_atomic(&path, &json_bytes(&path, objects)?)
 }
 
 /// Reads what [`write_objects`] wrote.
 pub(super) fn read_objects(folder: &SceneFolder) -> Result<Vec<(u32, Object)>, FolderError> {
-    let path = objects_path(folder);
+    let path = folder.root().join(OBJECTS);
     let bytes =
         std::fs::read(&path).map_err(|source| FolderError::Io { action: "read", path: path.clone(), source })?;
     serde_json::from_slice(&bytes).map_err(|e| FolderError::Malformed { path, reason: e.to_string() })

@@ -75,10 +75,9 @@ pub fn rescale(
     let factor = typed.factor()?;
     let _lock = lock(folder)?;
     let (swap, _logs) = staged(folder, typed.metres, factor, reviewer, job)?;
-    // A checkpoint of training, cameras as they were before it, and objects as the detector found them are of the old size; nothing finished needs them.
+    // A checkpoint of training, and cameras as they were before it, are of the old size; nothing finished needs them.
     let _ = std::fs::remove_file(cache::checkpoint(folder));
     let _ = std::fs::remove_dir_all(folder.untrained().root());
-    let _ = std::fs::remove_file(cache::objects_path(folder));
     // From here on it is carried through.
     swap.commit()?;
     Ok(factor)
@@ -176,6 +175,11 @@ fn write_world(folder: &SceneFolder, meta: &SceneMeta, factor: f64, swap: &mut S
         let new = old.instances.iter().map(|i| instances::rescaled(i, factor, was_metric)).collect();
         let new = Instances { instances: new, ..old };
         swap.put(Path::new("instances.json"), &json_bytes(&path, &new)?)?;
+    }
+    if folder.root().join(cache::OBJECTS).is_file() {
+        let mut objects = cache::read_objects(folder)?;
+        objects.iter_mut().for_each(|(_, o)| o.upright = o.upright.scaled(factor));
+        swap.put(Path::new(cache::OBJECTS), &json_bytes(Path::new(cache::OBJECTS), &objects)?)?;
     }
     Ok(())
 }

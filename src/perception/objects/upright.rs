@@ -75,6 +75,11 @@ impl Upright {
             && q[2] <= self.size[2] + margin
     }
 
+    /// The same box in a world that is `factor` times as large.
+    pub fn scaled(&self, factor: f64) -> Self {
+        Self { foot: self.foot.map(|x| x * factor), size: self.size.map(|x| x * factor), yaw: self.yaw }
+    }
+
     /// The smallest box with this one's yaw around both.
     pub fn with(&self, other: &Self) -> Self {
         let (mut lo, mut hi) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);

@@ -33,6 +33,8 @@ pub struct Input<'a> {
     /// One entry per view. Masks with equal instance ids other than 0 are one thing; masks with 0 are merged by what
     /// they cover.
     pub masks: &'a [FrameMasks],
+    /// Whether the masks are of the embedded segmenter, which finds things by their shape and knows no names.
+    pub by_shape: bool,
     /// Named objects, each with the id of its masks.
     pub objects: &'a [(u32, Object)],
     /// The options that they were found with.

@@ -60,6 +60,7 @@ impl Refit {
             cloud: &cloud,
             views: &views,
             masks: &masks,
+            by_shape: false,
             objects: &[],
             object_options: &object_options,
             metre,

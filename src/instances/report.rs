@@ -52,7 +52,9 @@ pub(crate) fn instances(
     let drafts: Vec<Draft> =
         (0..tracks.len()).into_par_iter().filter_map(|t| draft(input, lifted, tracks, t, synonyms, &around)).collect();
     let mut drafts = named::combined(input, drafts);
-    named::doubted(input, &mut drafts);
+    if input.by_shape {
+        named::doubted(input, &mut drafts);
+    }
     drafts.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.track.cmp(&b.track)));
     let order = drafts.iter().map(|d| d.track).collect();
     let all =
@@ -94,7 +96,7 @@ fn draft<'a>(
         fitted.obb = object.upright.obb();
         score = named::probability(object.score);
         box_from = "photos";
-    } else {
+    } else if input.by_shape {
         label = named::by_shape(&label, &fitted.obb, around.floor(), input.metre);
     }
     Some(Draft { track: t, label, label_share, fitted, box_from, score, free: 0.0, object, terms, views, best_view })

@@ -28,6 +28,7 @@ fn built(shots: &[Shot], masks: &[FrameMasks]) -> Built {
         cloud: &cloud,
         views: &v,
         masks,
+        by_shape: false,
         objects: &[],
         object_options: &object_options,
         metre: 1.0,

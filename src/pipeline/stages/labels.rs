@@ -5,7 +5,7 @@ use super::learned::used;
 use super::objects::{detector_state, find_objects};
 use super::photos::image_names;
 use super::splats::Surface;
-use super::text_masks::{room_words, segmenter_state, text_segmenter};
+use super::text_masks::{is_embedded, room_words, segmenter_state, text_segmenter};
 use crate::instances::{self, Built};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
@@ -150,6 +150,7 @@ fn make_instances(bench: &mut Bench, views: &[View], found: &Labels) -> Result<B
         cloud: &cloud,
         views,
         masks: &found.masks,
+        by_shape: is_embedded(bench.options)?,
         objects: &found.objects,
         object_options: &ObjectOptions::default(),
         metre: METRE,

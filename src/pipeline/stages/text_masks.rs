@@ -3,18 +3,28 @@
 use super::learned::{execution, state_of};
 use crate::perception::segmenter::{self, TextSegmenter};
 use crate::perception::vocabulary;
+use crate::pipeline::RunOptions;
 use crate::pipeline::run::{Bench, RunError};
 use std::path::Path;
 
 /// The segmenter that the user asks for, where it finds things by their names and no masks are given.
 pub(super) fn text_segmenter(bench: &Bench) -> Result<Option<Box<dyn TextSegmenter>>, RunError> {
-    let Some(path) = bench.options.segmenter.as_deref().filter(|_| bench.options.masks.is_none()) else {
-        return Ok(None);
-    };
-    if !segmenter::find(path)?.family.takes_text() {
-        return Ok(None);
+    let path = bench.options.segmenter.as_deref().filter(|_| bench.options.masks.is_none());
+    match path {
+        Some(path) if segmenter::find(path)?.family.takes_text() => {
+            Ok(Some(segmenter::load_text(path, execution(bench.options.device))?))
+        }
+        _ => Ok(None),
     }
-    Ok(Some(segmenter::load_text(path, execution(bench.options.device))?))
+}
+
+/// Whether the masks of a run are those of the embedded segmenter: none are given, and no segmenter makes them by names.
+pub(super) fn is_embedded(options: &RunOptions) -> Result<bool, RunError> {
+    let by_names = match options.segmenter.as_deref() {
+        Some(path) => segmenter::find(path)?.family.takes_text(),
+        None => false,
+    };
+    Ok(options.masks.is_none() && !by_names)
 }
 
 /// What it is asked for: the things that stand in rooms, and the parts of the room itself.

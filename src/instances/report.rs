@@ -154,7 +154,7 @@ fn instance(input: &Input, lifted: &[Lifted], tracks: &[Track], drafts: &[Draft]
         "score": score_evidence(d),
         "label": match d.object {
             None => json!({ "source": "vote of the masks", "share": round(d.label_share), "votes": votes }),
-            Some(o) => json!({ "source": "detector", "share": round(d.label_share), "photos": o.sightings.len(),
+            Some(o) => json!({ "source": "detector", "share": round(d.label_share), "photos": o.sightings.len(), "must_show": o.visible_in,
                 "votes": o.votes.iter().map(|v| json!([v.0, round(v.1)])).collect::<Vec<_>>() }),
         },
         "box": { "source": d.box_from },
@@ -186,8 +186,9 @@ fn score_evidence(d: &Draft) -> serde_json::Value {
     match d.object {
         None => json!({ "formula": "product of the terms", "masks": round(t.masks), "views": round(t.views),
             "found_where_visible": round(t.found), "agreement": round(t.agreement), "points": round(t.points), "seen_past": round(d.free) }),
-        Some(o) => json!({ "formula": "1 - exp(-detector / 0.2)", "detector": round(o.score),
-            "photos": o.sightings.len(), "must_show": o.visible_in, "filled": round(o.filled) }),
+        Some(o) => {
+            json!({ "formula": "1 - exp(-detector / 0.2)", "detector": round(o.score), "filled": round(o.filled) })
+        }
     }
 }
 

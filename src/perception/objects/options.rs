@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Thresholds of [`super::find`]; the same for every capture. Lengths are in metres.
+/// Thresholds of the search for objects; the same for every capture. Lengths are in metres.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectOptions {
     /// Least score of a detection, 0..1. Weak ones are mostly noise; agreement of views sorts that out, their number costs time.

@@ -41,8 +41,9 @@ pub(super) fn doubted(input: &Input, drafts: &mut [Draft]) {
     for d in drafts.iter_mut().filter(|d| d.object.is_none() && !is_structural(&d.label)) {
         let too_large = d.fitted.obb.volume() > largest() * input.metre.powi(3);
         let walked_in = too_large || input.views.iter().any(|v| d.fitted.obb.contains(&v.camera.center(), 0.0));
-        d.free = if walked_in { 1.0 } else { free_share(input, &d.fitted.obb) };
-        d.score *= looked * (1.0 - d.free);
+        d.solid = if walked_in { 0.0 } else { 1.0 - free_share(input, &d.fitted.obb) };
+        d.unnamed = looked;
+        d.score *= d.unnamed * d.solid;
     }
 }
 

@@ -23,8 +23,9 @@ pub(super) struct Draft<'a> {
     /// Where the box came from: points, or the photos that it was fitted to.
     pub(super) box_from: &'static str,
     pub(super) score: f64,
-    /// Share of the box that photos see past; 0 for objects.
-    pub(super) free: f64,
+    /// Share of the box that photos do not see past, and what having no name is worth: factors of the score, 1 for objects.
+    pub(super) solid: f64,
+    pub(super) unnamed: f64,
     /// The named object that it is.
     pub(super) object: Option<&'a Object>,
     terms: Terms,
@@ -99,7 +100,20 @@ fn draft<'a>(
     } else if input.by_shape {
         label = named::by_shape(&label, &fitted.obb, around.floor(), input.metre);
     }
-    Some(Draft { track: t, label, label_share, fitted, box_from, score, free: 0.0, object, terms, views, best_view })
+    Some(Draft {
+        track: t,
+        label,
+        label_share,
+        fitted,
+        box_from,
+        score,
+        solid: 1.0,
+        unnamed: 1.0,
+        object,
+        terms,
+        views,
+        best_view,
+    })
 }
 
 /// Views with masks, the best of them (largest area x centring x visibility), and the share of the views that show
@@ -185,7 +199,7 @@ fn score_evidence(d: &Draft) -> serde_json::Value {
     let t = &d.terms;
     match d.object {
         None => json!({ "formula": "product of the terms", "masks": round(t.masks), "views": round(t.views),
-            "found_where_visible": round(t.found), "agreement": round(t.agreement), "points": round(t.points), "seen_past": round(d.free) }),
+            "found_where_visible": round(t.found), "agreement": round(t.agreement), "points": round(t.points), "not_seen_past": round(d.solid), "has_no_name": round(d.unnamed) }),
         Some(o) => {
             json!({ "formula": "1 - exp(-detector / 0.2)", "detector": round(o.score), "filled": round(o.filled) })
         }

@@ -3,7 +3,7 @@
 use super::Input;
 use super::report::Draft;
 use crate::perception::is_structural;
-use crate::perception::objects::{Upright, explains};
+use crate::perception::objects::{Upright, explains, is_box_like};
 use crate::perception::vocabulary;
 use crate::scene::OrientedBox;
 use nalgebra::{Point3, Vector3};
@@ -34,8 +34,8 @@ const NOISE: (f64, f64) = (0.05, 0.02);
 /// behind what has a name.
 const UNNAMED: f64 = 0.6;
 
-/// Lowers the scores of things without a name: by the share of their box that photos see past, to nothing where a camera was
-/// in it or nothing is so large.
+/// Lowers the scores of things without a name, and of those whose name is that of a closed box, by the share of their box that photos
+/// see past; of the first to nothing where a camera was in it or nothing is so large.
 pub(super) fn doubted(input: &Input, drafts: &mut [Draft]) {
     let looked = if input.objects.is_empty() { 1.0 } else { UNNAMED };
     for d in drafts.iter_mut().filter(|d| d.object.is_none() && !is_structural(&d.label)) {
@@ -44,6 +44,10 @@ pub(super) fn doubted(input: &Input, drafts: &mut [Draft]) {
         d.solid = if walked_in { 0.0 } else { 1.0 - free_share(input, &d.fitted.obb) };
         d.unnamed = looked;
         d.score *= d.unnamed * d.solid;
+    }
+    for d in drafts.iter_mut().filter(|d| d.object.is_some() && is_box_like(&d.label)) {
+        d.solid = 1.0 - free_share(input, &d.fitted.obb);
+        d.score *= d.solid;
     }
 }
 

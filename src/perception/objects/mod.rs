@@ -25,6 +25,7 @@ pub use masks::MaskError;
 pub(crate) use masks::masks;
 pub use options::ObjectOptions;
 pub(crate) use room::Room;
+pub(crate) use rules::is_box_like;
 pub use upright::Upright;
 
 use super::View;
@@ -51,8 +52,8 @@ pub struct Sighting {
 pub struct Object {
     /// What it is: a word of the vocabulary where that has one.
     pub label: String,
-    /// Mean over the photos that must show it of detection score times overlap, lowered where few photos or little depth
-    /// support it; 0..1.
+    /// Mean over the photos that must show it of detection score times overlap, each photo weighed by the share of the thing that it
+    /// shows; lowered where few photos or little depth support it; 0..1.
     pub score: f64,
     /// Its box.
     pub upright: Upright,
@@ -154,7 +155,7 @@ fn object(
     votes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let many = (sightings.len() as f64 / options.enough_views).min(1.0);
     let deep = (filled / options.enough_filled).min(1.0);
-    let score = sum / supported.visible_in.max(1) as f64 * many * deep;
+    let score = sum / supported.shown.max(f64::MIN_POSITIVE) * many * deep;
     Object { label, score, upright, votes, sightings, visible_in: supported.visible_in, filled, seen_in_parts: false }
 }
 

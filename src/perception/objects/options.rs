@@ -41,6 +41,9 @@ pub struct ObjectOptions {
     pub yaw_noise: [f64; 2],
     /// Farthest that the back of a thing is from the wall that it hangs flat on; twice that is its largest thickness.
     pub flat_on_wall: f64,
+    /// Median distance from the wall of what is measured in a thing's rectangles, from which on it stands before the wall, metres: doors lie a
+    /// few centimetres back, and nothing that stands on a floor is thinner than this.
+    pub in_wall: f64,
     /// Largest gap between two books of one row.
     pub row_gap: f64,
     /// Share of its rectangles, averaged over the photos, or of its box within a stronger object of the same name, from
@@ -71,6 +74,7 @@ impl Default for ObjectOptions {
             free_edge: 0.1,
             yaw_noise: [0.12, 0.35],
             flat_on_wall: 0.08,
+            in_wall: 0.12,
             row_gap: 0.06,
             same_projection: 0.7,
             same_place: 0.3,

@@ -1,7 +1,7 @@
 //! What geometry knows better than a detector: what a thing cannot be, and that two objects are one.
 
 use super::room::Wall;
-use super::shown::{area, cut, project};
+use super::shown::{area, cut, depth_at, project};
 use super::{Object, ObjectOptions, Room, Upright};
 use crate::perception::View;
 use crate::perception::color::lab;
@@ -47,6 +47,10 @@ fn flattened(x: &mut Object, room: &Room, o: &ObjectOptions) {
 fn allowed<'a>(x: &'a Object, views: &[View], room: &Room, o: &ObjectOptions) -> Option<&'a str> {
     let [long, short, tall] = x.upright.sides().map(|s| s / room.metre);
     let at_wall = hung_on(x, room, o).is_some();
+    if is_box_like(&x.label) && stands(x, room) && lies_in_wall(x, views, room, o) {
+        // What detectors call a fridge is then a door, or a piece of the wall.
+        return is_door(tall, long).then_some("door");
+    }
     if FRONTS.contains(&x.label.as_str()) {
         let sizes = vocabulary::word(&x.label)?.sizes;
         if at_wall && x.label != "fridge" {
@@ -60,6 +64,45 @@ fn allowed<'a>(x: &'a Object, views: &[View], room: &Room, o: &ObjectOptions) ->
     }
     let flat_on_floor = tall < 0.1 && x.upright.foot[2] < room.floor + 0.1 * room.metre && short > 0.4;
     if flat_on_floor { Some("rug") } else { Some(&x.label) }
+}
+
+/// Whether a thing of that name is a closed box, so that photos do not see past any part of it.
+pub(crate) fn is_box_like(label: &str) -> bool {
+    FRONTS.contains(&label) || label == "cabinet"
+}
+
+fn stands(x: &Object, room: &Room) -> bool {
+    /// Height above the floor up to which a thing stands on it, metres: the feet of boxes are off by so much.
+    const ON_FLOOR: f64 = 0.25;
+    x.upright.foot[2] < room.floor + ON_FLOOR * room.metre
+}
+
+fn is_door(tall: f64, wide: f64) -> bool {
+    let sizes = vocabulary::word("door").map(|w| w.sizes);
+    sizes.is_some_and(|s| {
+        tall >= s.height.least && tall <= s.height.most && wide >= s.longest.least && wide <= SLACK * s.longest.most
+    })
+}
+
+/// Whether what was measured in the middle of a thing's rectangles lies in the plane of the wall behind it.
+fn lies_in_wall(x: &Object, views: &[View], room: &Room, o: &ObjectOptions) -> bool {
+    const ALONG: usize = 8;
+    let b = &x.upright;
+    let Some(wall) = room.wall_behind(&b.center(), b.sides()[0]) else { return false };
+    let mut distances: Vec<f64> = Vec::new();
+    for s in &x.sightings {
+        let (view, r) = (&views[s.view], s.detection.bounds);
+        for k in 0..ALONG * ALONG {
+            let at = |k: usize, lo: f64, hi: f64| lo + (hi - lo) * (0.2 + 0.6 * (k as f64 + 0.5) / ALONG as f64);
+            let (u, v) = (at(k % ALONG, r[0], r[2]), at(k / ALONG, r[1], r[3]));
+            let z = depth_at(view, u, v);
+            if z > 0.0 {
+                distances.push(wall.distance(&view.camera.unproject(u, v, z)));
+            }
+        }
+    }
+    distances.sort_by(f64::total_cmp);
+    distances.get(distances.len() / 2).is_some_and(|d| d.abs() < o.in_wall * room.metre)
 }
 
 /// Whether the names that an object was given are several of [`FRONTS`]: detectors know no cupboards.

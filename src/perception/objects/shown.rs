@@ -67,6 +67,8 @@ pub(super) struct Shown {
     pub(super) free: [f64; 4],
     /// The photo sees past the place of the box: nothing is there.
     pub(super) seen_through: bool,
+    /// Share of the whole projection that is in the picture and that nothing nearer hides, 0..1.
+    pub(super) share: f64,
 }
 
 /// What a photo must show of a box; `None` where it may not show it: out of the picture, too far, or hidden.
@@ -101,7 +103,8 @@ pub(super) fn shown(b: &Upright, view: &View, room_metre: f64, o: &ObjectOptions
     // A thing with gaps, such as a chair, is seen through in most places but not nearly all.
     const THROUGH: f64 = 0.85;
     let seen_through = known > 0 && beyond as f64 > THROUGH * known as f64;
-    Some(Shown { bounds, free: free(&bounds, &rows), seen_through })
+    let shows = 1.0 - hidden as f64 / known.max(1) as f64;
+    Some(Shown { bounds, free: free(&bounds, &rows), seen_through, share: shows * inside / whole })
 }
 
 /// Bounds of the rows and columns of samples that show enough.

@@ -26,6 +26,8 @@ pub(super) struct Supported {
     pub(super) sightings: Vec<Supporter>,
     /// Photos that must show the box.
     pub(super) visible_in: usize,
+    /// Sum over those of the share of the box that they show, at least the vote of the detection there.
+    pub(super) shown: f64,
 }
 
 /// All seeds, which of them are still free, and their first support.
@@ -99,6 +101,7 @@ impl<'o> Supporters<'o> {
             let Some(shown) = shown(b, view, self.metre, self.options) else { continue };
             out.visible_in += 1;
             if shown.seen_through {
+                out.shown += 1.0;
                 continue;
             }
             let best = self.by_view[i]
@@ -113,6 +116,8 @@ impl<'o> Supporters<'o> {
                     (overlap >= least).then_some(Supporter { seed: *k, overlap, weight })
                 })
                 .max_by(|a, b| a.weight.total_cmp(&b.weight).then(b.seed.cmp(&a.seed)));
+            let vote = best.map_or(0.0, |s: Supporter| s.overlap * self.seeds[s.seed].detection.score);
+            out.shown += shown.share.max(vote);
             out.sightings.extend(best);
         }
         out

@@ -3,8 +3,8 @@
 
 use super::field::Field;
 use super::filter::{LOOSE, MAX_ERROR, MAX_RELATIVE, MIN_AGREE, Map, links, to_native};
-use super::level::{Warp, reduced};
-use super::segment::{Segments, segments};
+use super::level::Warp;
+use super::segment::Segments;
 use super::{DenseDepth, Prepared, View};
 use crate::scene::Cancelled;
 use nalgebra::{Matrix3, Vector3};
@@ -47,6 +47,7 @@ pub(super) fn fill(
     views: &[View],
     prepared: &[Prepared],
     fields: &[Field],
+    segments: &[Segments],
     measured: &[Map],
     step: &(dyn Fn() -> Result<(), Cancelled> + Sync),
 ) -> Result<Vec<DenseDepth>, Cancelled> {
@@ -55,7 +56,7 @@ pub(super) fn fill(
         .map(|i| {
             let mut map = measured[i].clone();
             if prepared[i].range.is_some() {
-                fill_view(prepared, fields, measured, i, &mut map);
+                fill_view(prepared, fields, &segments[i], measured, i, &mut map);
             }
             let (width, height) = views[i].image.dimensions();
             step().map(|()| to_native(&map, width, height))
@@ -63,7 +64,7 @@ pub(super) fn fill(
         .collect()
 }
 
-fn fill_view(prepared: &[Prepared], fields: &[Field], measured: &[Map], i: usize, map: &mut Map) {
+fn fill_view(prepared: &[Prepared], fields: &[Field], segments: &Segments, measured: &[Map], i: usize, map: &mut Map) {
     let Some((low, high)) = prepared[i].range else { return };
     let me = &prepared[i].camera;
     let witnesses: Vec<Witness> = prepared[i]
@@ -71,10 +72,8 @@ fn fill_view(prepared: &[Prepared], fields: &[Field], measured: &[Map], i: usize
         .iter()
         .map(|&j| Witness { there: Warp::between(me, &prepared[j].camera), map: &measured[j] })
         .collect();
-    let half = reduced(&prepared[i].photo, 1);
-    let (half_w, half_h) = (half.width() as usize, half.height() as usize);
-    let segments = segments(&half);
-    let planes = region_planes(&segments, map, half_w);
+    let (half_w, half_h) = (map.width / 2, map.height / 2);
+    let planes = region_planes(segments, map, half_w);
     weak_matches(prepared, fields, i, &witnesses, map);
     for at in 0..map.inverse.len() {
         if map.inverse[at] > 0.0 {

@@ -8,6 +8,7 @@ mod field;
 mod fill;
 mod filter;
 mod level;
+mod manhattan;
 mod ncc;
 mod neighbours;
 mod patchmatch;
@@ -25,6 +26,7 @@ use image::RgbImage;
 use level::{Gray, Warp, reduced, reduced_camera};
 use patchmatch::{Matcher, Source};
 use rayon::prelude::*;
+use segment::Segments;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -104,7 +106,7 @@ pub fn dense_depth(
     if lost > 0 {
         job.warn(format!("{lost} of {} photos see too few known points for dense depth", views.len()));
     }
-    let (done, total) = (AtomicUsize::new(0), views.len() * (PASSES.len() + 2));
+    let (done, total) = (AtomicUsize::new(0), views.len() * (PASSES.len() + 3));
     let step = || job.tick(done.fetch_add(1, Ordering::Relaxed) + 1, total);
 
     let mut fields: Vec<Field> = Vec::new();
@@ -118,8 +120,10 @@ pub fn dense_depth(
             })
             .collect::<Result<_, _>>()?;
     }
-    let measured = filter::measured(&prepared, &fields, &step)?;
-    fill::fill(views, &prepared, &fields, &measured, &step)
+    let mut measured = filter::measured(&prepared, &fields, &step)?;
+    let segments: Vec<Segments> = prepared.par_iter().map(|p| segment::segments(&reduced(&p.photo, 1))).collect();
+    manhattan::flatten(&prepared, &fields, &segments, &mut measured, &step)?;
+    fill::fill(views, &prepared, &fields, &segments, &measured, &step)
 }
 
 /// Photos at the working resolution, neighbours and depth ranges of all views.

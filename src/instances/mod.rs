@@ -14,12 +14,15 @@ mod refit;
 mod report;
 mod rescale;
 mod seen;
+mod voters;
 
 pub use describe::describe;
+pub use lift::LiftOptions;
 pub use opinion::{Opinion, OpinionOptions};
 pub use refit::{Refit, Shot};
 pub use rescale::rescaled;
 pub use seen::seen_from;
+pub use voters::only_agreed;
 
 use crate::models::ModelError;
 use crate::perception::View;

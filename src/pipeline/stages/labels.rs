@@ -7,7 +7,7 @@ use super::opinion::{label_scores, opinion_state};
 use super::photos::image_names;
 use super::splats::Surface;
 use super::text_masks::{is_embedded, room_words, segmenter_state, text_segmenter};
-use crate::instances::{self, Built, Opinion, OpinionOptions};
+use crate::instances::{self, Built, LiftOptions, Opinion, OpinionOptions, only_agreed};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
 use crate::perception::objects::{Object, ObjectOptions};
@@ -133,6 +133,7 @@ pub(in crate::pipeline) fn instances(
         &json!({
             "vlm": run.vlm.as_ref().map(|v| json!({ "address": v.address(), "model": v.model() })),
             "label_scores": opinion_state(run.options)?,
+            "lift": LiftOptions::default(),
         }),
         |bench| {
             let masks = views.iter().map(|v| bench.folder.read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?;
@@ -148,7 +149,16 @@ pub(in crate::pipeline) fn instances(
 }
 
 fn make_instances(bench: &mut Bench, views: &[View], found: &Labels) -> Result<Built, RunError> {
-    let cloud = Cloud::fuse(views, METRE, bench.job)?;
+    let mut cloud = Cloud::fuse(views, METRE, bench.job)?;
+    let by_shape = is_embedded(bench.options)?;
+    // The embedded segmenter's masks are drawn from this cloud, and outlines that depth gets wrong are not in them: leaving
+    // pixels out would tear holes. Masks that are seen in the photos know nothing of depth.
+    if !by_shape {
+        let agreement = views.iter().map(|v| bench.folder.read_agreement(v.stem)).collect::<Result<Vec<_>, _>>()?;
+        let sizes: Vec<(u32, u32)> = views.iter().map(|v| (v.depth.width, v.depth.height)).collect();
+        let thinned = only_agreed(&mut cloud, &agreement, &sizes, &LiftOptions::default());
+        bench.figure("photos_that_agree", json!(thinned));
+    }
     let metric = bench.meta.units == "metres";
     let (scores, words) = (label_scores(bench)?, room_words());
     let opinion = scores.as_ref().map(|model| Opinion { model, words: &words, options: OpinionOptions::default() });
@@ -156,7 +166,7 @@ fn make_instances(bench: &mut Bench, views: &[View], found: &Labels) -> Result<B
         cloud: &cloud,
         views,
         masks: &found.masks,
-        by_shape: is_embedded(bench.options)?,
+        by_shape,
         objects: &found.objects,
         object_options: &ObjectOptions::default(),
         opinion: opinion.as_ref(),

@@ -179,6 +179,52 @@ fn a_segmenter_with_text_makes_the_masks() {
 }
 
 #[test]
+fn label_scores_have_a_say_in_names() {
+    if library().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (input, scene) = (dir.path().join("photos"), dir.path().join("scene"));
+    slanted_wall(&input);
+    // One mask a photo, of a thing that has no name, and one that has.
+    let at = |x: usize, label: &str, k: usize| {
+        let rows = (60..180).flat_map(|y| [y * 320 + x, y * 320 + x + 90]);
+        let mut bits = vec![false; 320 * 240];
+        rows.collect::<Vec<_>>().chunks(2).for_each(|r| bits[r[0]..r[1]].fill(true));
+        let rle = holoscope::scene::Rle::encode(320, 240, &bits);
+        serde_json::json!({"image": format!("{k}.png"), "label": label, "mask_rle": rle})
+    };
+    let items: Vec<_> = (0..8).flat_map(|k| [at(30, "object", k), at(200, "crate", k)]).collect();
+    let file = dir.path().join("mask_index.json");
+    std::fs::write(&file, serde_json::json!({ "items": items }).to_string()).unwrap();
+    let scores = model("label_scores/siglip/model.onnx");
+    let given = ["--steps", "10", "--masks", file.to_str().unwrap()];
+    let with = [&given[..], &["--label-scores", scores.to_str().unwrap()]].concat();
+    common::Ran::of(&mut run(&input, &scene, &with)).ok();
+    let meta = || json(&scene.join("scene.json"));
+    let models = meta()["models"].to_string();
+    assert!(models.contains("label scores: siglip/model on CPU"), "{models}");
+    // What this graph sees in a room word is little more than the 1 / (1 + e^2) of a text without colours: no name comes of it.
+    let instances = json(&scene.join("instances.json"))["instances"].as_array().unwrap().clone();
+    assert!(!instances.is_empty());
+    for instance in &instances {
+        let said = &instance["evidence"]["label"]["label_scores"];
+        let share = said["share"].as_f64().unwrap();
+        assert!((0.1192..0.3).contains(&share), "{instance}");
+        let views = instance["views"].as_array().unwrap().len().min(5);
+        assert_eq!(said["photos"], views);
+        assert_ne!(instance["evidence"]["label"]["source"], "label scores");
+    }
+    // The stage is kept for the same model, and made anew without it.
+    let again = common::Ran::of(&mut run(&input, &scene, &with)).ok();
+    assert!(again.json()["stages"].to_string().contains("instances"));
+    let kept = std::fs::read(scene.join("instances.json")).unwrap();
+    common::Ran::of(&mut run(&input, &scene, &given)).ok();
+    assert!(!meta()["models"].to_string().contains("label scores"));
+    assert_ne!(std::fs::read(scene.join("instances.json")).unwrap(), kept);
+}
+
+#[test]
 fn wrong_files_are_refused_before_any_work() {
     let dir = tempfile::tempdir().unwrap();
     let (input, scene) = (dir.path().join("photos"), dir.path().join("scene"));
@@ -193,6 +239,8 @@ fn wrong_files_are_refused_before_any_work() {
         ("--depth-model", cut, ["cut.onnx", "ONNX file"]),
         ("--depth-model", dir.path().join("none.onnx"), ["--depth-model", "none.onnx"]),
         ("--detector", dir.path().join("none.onnx"), ["--detector", "none.onnx"]),
+        ("--label-scores", dir.path().join("none.onnx"), ["--label-scores", "none.onnx"]),
+        ("--label-scores", model("classifier.onnx"), ["classifier.onnx", "SigLIP 2"]),
         ("--detector", model("vggt.onnx"), ["vggt.onnx", "expected is a detector"]),
         ("--detector", model("detectors/dino/labels.txt"), ["labels.txt", "ONNX file"]),
         ("--segmenter", model("classifier.onnx"), ["classifier.onnx", "MobileSAM"]),

@@ -50,7 +50,8 @@ panels() {
     one palette 'palette'
     one keys 'help'
     one export 'export'
-    one models 'panel:Models'
+    # The layout is kept, and a window whose photo another tab hides never has all there: this one has a layout of its own.
+    (XDG_CONFIG_HOME=$work/apart && one models 'panel:Models')
     one film 'film'
     one demo 'demo_layout'
     one demo_off 'demo_layout'

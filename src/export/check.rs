@@ -1,6 +1,7 @@
 //! What a reviewer should know before a scene is exported.
 
 use super::{ExportError, Format, Include};
+use crate::perception::vocabulary;
 use crate::review::{Review, Reviewed, Verdict};
 use crate::scene::folder::{SceneFolder, SceneMeta, is_model};
 use crate::scene::{Camera, OrientedBox};
@@ -159,7 +160,7 @@ fn of_instances(
         _ => "not reviewed yet",
     };
     add(Kind::Unreviewed, unreviewed, left);
-    add(Kind::NoLabel, of(&|r| is_vague(&r.instance.label)), "no label, or only \"object\"");
+    add(Kind::NoLabel, of(&|r| vocabulary::says_nothing(&r.instance.label)), "no label, or only \"object\"");
     add(Kind::NoCaption, of(&|r| r.instance.caption.trim().is_empty()), "no caption");
     add(Kind::NoMask, of(&|r| !has_mask(r, masked)), "no mask in any photo");
     add(Kind::NotFinite, of(&|r| !is_finite(&r.instance.obb)), "the box has a number that is none");
@@ -192,10 +193,6 @@ fn ids<'a>(items: impl Iterator<Item = &'a Reviewed>, holds: impl Fn(&Reviewed) 
 /// Whether an instance has a mask: one that was drawn, or one of an instance whose masks it has.
 fn has_mask(item: &Reviewed, masked: &BTreeSet<u32>) -> bool {
     item.masks.iter().any(|part| !part.drawn.is_empty() || masked.contains(&part.of))
-}
-
-fn is_vague(label: &str) -> bool {
-    matches!(label.trim().to_lowercase().as_str(), "" | "object" | "thing" | "unknown")
 }
 
 fn is_finite(b: &OrientedBox) -> bool {

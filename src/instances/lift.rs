@@ -3,6 +3,7 @@
 use super::Input;
 use crate::scene::Job;
 use rayon::prelude::*;
+use serde::Serialize;
 
 /// A mask as the voxels that it covers.
 pub(crate) struct Lifted {
@@ -23,8 +24,41 @@ pub(crate) struct Lifted {
 
 /// Fewest voxels of a mask that can be lifted.
 const LEAST_VOXELS: usize = 6;
-/// Pixels that a mask is shrunk and grown by, for an image 640 pixels wide.
-const RIM: f64 = 2.0;
+
+/// How masks are cleaned up before they say what a thing is made of; the same for every capture. Pixels are those of an image
+/// 640 pixels wide.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LiftOptions {
+    /// What a mask of the embedded segmenter is shrunk and grown by, pixels: it is drawn from the depth itself, and about as
+    /// exact.
+    pub rim: f64,
+    /// What any other mask is shrunk and grown by, as a share of the root of its area: networks draw masks on a grid, coarse
+    /// beside large things, and a rim that is right for those would leave nothing of small ones.
+    pub rim_share: f64,
+    /// Least and most of that, pixels: depth is off by one at any outline, and beyond a few pixels it is the mask that is wrong.
+    pub rim_span: [f64; 2],
+    /// Least share of what a photo sees on which splats and mesh must agree for single pixels to be judged by it, 0..1: where
+    /// they do on less than half, it is the splats that are poor.
+    pub least_agreed: f64,
+}
+
+impl Default for LiftOptions {
+    fn default() -> Self {
+        Self { rim: 2.0, rim_share: 0.02, rim_span: [1.0, 4.0], least_agreed: 0.5 }
+    }
+}
+
+impl LiftOptions {
+    /// What a mask of so many pixels is shrunk and grown by in an image so wide, pixels, at least one.
+    fn rim_of(&self, by_shape: bool, area: usize, width: usize) -> usize {
+        let unit = width as f64 / 640.0;
+        let rim = match by_shape {
+            true => self.rim * unit,
+            false => (self.rim_share * (area as f64).sqrt()).clamp(self.rim_span[0] * unit, self.rim_span[1] * unit),
+        };
+        (rim.round() as usize).max(1)
+    }
+}
 
 /// Lifts all masks, in order of views and masks.
 pub(crate) fn all(input: &Input, job: &dyn Job) -> Vec<Lifted> {
@@ -42,7 +76,7 @@ fn one_view(input: &Input, view: usize) -> (Vec<Lifted>, usize) {
     let (w, h) = (frame.width as usize, frame.height as usize);
     let depth = input.views[view].depth;
     let (sx, sy) = (w as f64 / f64::from(depth.width), h as f64 / f64::from(depth.height));
-    let rim = ((RIM * w as f64 / 640.0).round() as usize).max(1);
+    let options = LiftOptions::default();
     let (mut out, mut empty) = (Vec::new(), 0);
     for (k, m) in frame.masks.iter().enumerate() {
         if (m.segmentation.width as usize, m.segmentation.height as usize) != (w, h) {
@@ -50,6 +84,8 @@ fn one_view(input: &Input, view: usize) -> (Vec<Lifted>, usize) {
             continue;
         }
         let bits = m.segmentation.decode();
+        let area = m.segmentation.area() as usize;
+        let rim = options.rim_of(input.by_shape, area, w);
         let Some(window) = m.segmentation.bounds().map(|b| grown(b, rim + 1, w, h)) else { continue };
         let (inner, outer) = trimap(&bits, w, window, rim);
         let ww = window[2] - window[0];
@@ -78,7 +114,7 @@ fn one_view(input: &Input, view: usize) -> (Vec<Lifted>, usize) {
             id: m.instance_id,
             label: m.label.clone(),
             score: m.score,
-            area: m.segmentation.area() as usize,
+            area,
             inside,
             near,
         });
@@ -129,6 +165,18 @@ fn dilated(bits: &[bool], w: usize, h: usize, r: usize) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rim_grows_with_the_mask() {
+        let options = LiftOptions::default();
+        // Side 100: 0.02 x 100 = 2. Side 20: 0.4, at least 1. Side 400: 8, at most 4, twice that in an image twice as wide.
+        let rim = |side: usize, width: usize| options.rim_of(false, side * side, width);
+        assert_eq!([rim(100, 640), rim(20, 640), rim(400, 640), rim(400, 1280)], [2, 1, 4, 8]);
+        assert_eq!(
+            [options.rim_of(true, 160_000, 640), options.rim_of(true, 9, 1280), options.rim_of(true, 9, 64)],
+            [2, 4, 1]
+        );
+    }
 
     #[test]
     fn thin_parts_survive_the_shrinking() {

@@ -8,17 +8,23 @@ mod labels;
 mod lift;
 mod merge;
 mod named;
+mod opinion;
 mod redraw;
 mod refit;
 mod report;
 mod rescale;
 mod seen;
+mod voters;
 
 pub use describe::describe;
+pub use lift::LiftOptions;
+pub use opinion::{Opinion, OpinionOptions};
 pub use refit::{Refit, Shot};
 pub use rescale::rescaled;
 pub use seen::seen_from;
+pub use voters::only_agreed;
 
+use crate::models::ModelError;
 use crate::perception::View;
 use crate::perception::cloud::Cloud;
 use crate::perception::objects::{Object, ObjectOptions};
@@ -39,10 +45,23 @@ pub struct Input<'a> {
     pub objects: &'a [(u32, Object)],
     /// The options that they were found with.
     pub object_options: &'a ObjectOptions,
+    /// A model that has a say in names.
+    pub opinion: Option<&'a Opinion<'a>>,
     /// Length of a metre in scene units.
     pub metre: f64,
     /// True where scene units are known to be metres: captions then give metres, else "units".
     pub metric: bool,
+}
+
+/// What ends the making of instances.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// By the user.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// The model that has a say in names cannot go on.
+    #[error(transparent)]
+    Model(#[from] ModelError),
 }
 
 /// Instances, and the masks with their ids.
@@ -63,8 +82,8 @@ pub(crate) struct Track {
     pub(crate) agreement: f64,
 }
 
-/// Lifts, merges, boxes, scores and captions. Nothing random: same input, same output.
-pub fn build(input: &Input, job: &dyn Job) -> Result<Built, Cancelled> {
+/// Lifts, merges, boxes, names, scores and captions. Nothing random: same input, same output.
+pub fn build(input: &Input, job: &dyn Job) -> Result<Built, BuildError> {
     job.tick(0, 6)?;
     let lifted = lift::all(input, job);
     job.tick(1, 6)?;
@@ -74,7 +93,7 @@ pub fn build(input: &Input, job: &dyn Job) -> Result<Built, Cancelled> {
     job.tick(3, 6)?;
     let tracks = consensus::tracks(input, &lifted, groups, &synonyms);
     job.tick(4, 6)?;
-    let (instances, order) = report::instances(input, &lifted, &tracks, &synonyms);
+    let (instances, order) = report::instances(input, &lifted, &tracks, &synonyms, job)?;
     job.tick(5, 6)?;
     let masks = redraw::masks(input, &lifted, &tracks, &order, &instances, given, job)?;
     job.tick(6, 6)?;

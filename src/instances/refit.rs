@@ -63,6 +63,7 @@ impl Refit {
             by_shape: false,
             objects: &[],
             object_options: &object_options,
+            opinion: None,
             metre,
             metric: false,
         };

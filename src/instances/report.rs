@@ -3,10 +3,11 @@
 use super::boxes::{Fitted, Surroundings, fit};
 use super::labels::Synonyms;
 use super::lift::Lifted;
-use super::{Input, Track, caption, consensus, named};
+use super::opinion::Second;
+use super::{BuildError, Input, Track, caption, consensus, named, opinion};
 use crate::perception::is_structural;
 use crate::perception::objects::Object;
-use crate::scene::{Instance, InstanceState, InstanceView};
+use crate::scene::{Instance, InstanceState, InstanceView, Job};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -16,7 +17,7 @@ pub(super) const DROP: f64 = 0.25;
 
 /// What one track is worth.
 pub(super) struct Draft<'a> {
-    track: usize,
+    pub(super) track: usize,
     pub(super) label: String,
     label_share: f64,
     pub(super) fitted: Fitted,
@@ -28,6 +29,8 @@ pub(super) struct Draft<'a> {
     pub(super) unnamed: f64,
     /// The named object that it is.
     pub(super) object: Option<&'a Object>,
+    /// What the model that has a say in names said.
+    pub(super) second: Option<Second>,
     terms: Terms,
     views: Vec<InstanceView>,
     best_view: String,
@@ -48,7 +51,8 @@ pub(crate) fn instances(
     lifted: &[Lifted],
     tracks: &[Track],
     synonyms: &Synonyms,
-) -> (Vec<Instance>, Vec<usize>) {
+    job: &dyn Job,
+) -> Result<(Vec<Instance>, Vec<usize>), BuildError> {
     let around = Surroundings::of(input.cloud, input.views, input.metre);
     let drafts: Vec<Draft> =
         (0..tracks.len()).into_par_iter().filter_map(|t| draft(input, lifted, tracks, t, synonyms, &around)).collect();
@@ -56,11 +60,12 @@ pub(crate) fn instances(
     if input.by_shape {
         named::doubted(input, &mut drafts);
     }
+    opinion::ask(input, lifted, tracks, &mut drafts, job)?;
     drafts.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.track.cmp(&b.track)));
     let order = drafts.iter().map(|d| d.track).collect();
     let all =
         drafts.iter().enumerate().map(|(i, d)| instance(input, lifted, tracks, &drafts, d, i as u32 + 1)).collect();
-    (all, order)
+    Ok((all, order))
 }
 
 fn draft<'a>(
@@ -110,6 +115,7 @@ fn draft<'a>(
         solid: 1.0,
         unnamed: 1.0,
         object,
+        second: None,
         terms,
         views,
         best_view,
@@ -162,15 +168,9 @@ fn instance(input: &Input, lifted: &[Lifted], tracks: &[Track], drafts: &[Draft]
         s if s < DROP => InstanceState::Dropped,
         _ => InstanceState::Verify,
     };
-    let mut votes: std::collections::BTreeMap<&str, usize> = Default::default();
-    track.masks.iter().for_each(|m| *votes.entry(&lifted[*m].label).or_default() += 1);
     let evidence = json!({
         "score": score_evidence(d),
-        "label": match d.object {
-            None => json!({ "source": "vote of the masks", "share": round(d.label_share), "votes": votes }),
-            Some(o) => json!({ "source": "detector", "share": round(d.label_share), "photos": o.sightings.len(), "must_show": o.visible_in,
-                "votes": o.votes.iter().map(|v| json!([v.0, round(v.1)])).collect::<Vec<_>>() }),
-        },
+        "label": label_evidence(d, track, lifted),
         "box": { "source": d.box_from },
         "caption": {"source": "measured", "colors": colors, "stands_on": under,
             "on_floor": d.fitted.stands.is_some_and(|s| s.is_floor), "at_wall": d.fitted.at_wall},
@@ -192,6 +192,28 @@ fn instance(input: &Input, lifted: &[Lifted], tracks: &[Track], drafts: &[Draft]
 
 fn round(x: f64) -> f64 {
     (x * 1e4).round() / 1e4
+}
+
+/// Where the name came from, and what a second opinion was.
+fn label_evidence(d: &Draft, track: &Track, lifted: &[Lifted]) -> serde_json::Value {
+    let mut votes: std::collections::BTreeMap<&str, usize> = Default::default();
+    track.masks.iter().for_each(|m| *votes.entry(&lifted[*m].label).or_default() += 1);
+    let mut evidence = match d.object {
+        None => json!({ "source": "vote of the masks", "share": round(d.label_share), "votes": votes }),
+        Some(o) => {
+            json!({ "source": "detector", "share": round(d.label_share), "photos": o.sightings.len(), "must_show": o.visible_in,
+                "votes": o.votes.iter().map(|v| json!([v.0, round(v.1)])).collect::<Vec<_>>() })
+        }
+    };
+    if let (Some(second), Some(entries)) = (&d.second, evidence.as_object_mut()) {
+        if let Some(first) = &second.instead_of {
+            entries.insert("source".into(), json!("label scores"));
+            entries.insert("instead_of".into(), json!(first));
+        }
+        let said = json!({ "model": second.model, "label": second.label, "share": round(second.share), "photos": second.photos });
+        entries.insert("label_scores".into(), said);
+    }
+    evidence
 }
 
 /// How the score came about.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::perception::testing::{Shot, boxes, room, views};
-use crate::scene::{InstanceState, Mask2d, Quiet, Rle};
+use crate::scene::{InstanceState, Mask2d, OrientedBox, Quiet, Rle};
 
 /// Exact masks of the boxes, under the names that `name` gives them in each view.
 fn masks(shots: &[Shot], name: impl Fn(usize, u8) -> Option<&'static str>) -> Vec<FrameMasks> {
@@ -21,6 +21,10 @@ fn masks(shots: &[Shot], name: impl Fn(usize, u8) -> Option<&'static str>) -> Ve
 }
 
 fn built(shots: &[Shot], masks: &[FrameMasks]) -> Built {
+    built_with(shots, masks, None)
+}
+
+fn built_with(shots: &[Shot], masks: &[FrameMasks], opinion: Option<&Opinion>) -> Built {
     let v = views(shots);
     let cloud = Cloud::fuse(&v, 1.0, &Quiet).unwrap();
     let object_options = ObjectOptions::default();
@@ -31,6 +35,7 @@ fn built(shots: &[Shot], masks: &[FrameMasks]) -> Built {
         by_shape: false,
         objects: &[],
         object_options: &object_options,
+        opinion,
         metre: 1.0,
         metric: true,
     };
@@ -158,4 +163,57 @@ fn captions_come_from_the_model_where_it_gives_one() {
     let asked = server.questions();
     assert_eq!(run().0, instances);
     assert_eq!(server.questions() - asked, 1, "only what was refused is asked again");
+}
+
+/// The tiny CLIP of the tests says red, green or blue: the rug is red, box 5 blue, box 6 green.
+#[test]
+fn a_model_of_pictures_and_texts_names_what_has_no_name_and_corrects_what_is_clearly_wrong() {
+    use crate::models::testing::{CPU, ready, test_model};
+    if !ready() {
+        return;
+    }
+    let shots = room(0.005);
+    let masks = masks(&shots, |_, id| [Some("object"), Some("green"), Some("green")][usize::from(id) - 4]);
+    let before = built(&shots, &masks);
+    let model = crate::perception::label_scores::load(&test_model("label_scores/clip"), CPU).unwrap();
+    let words = ["red", "green", "blue"].map(String::from);
+    let opinion = Opinion { model: &model, words: &words, options: OpinionOptions::default() };
+    let after = built_with(&shots, &masks, Some(&opinion));
+    // Boxes, scores and order are those that they were: a name changes a name.
+    assert_eq!(after.instances.len(), before.instances.len());
+    assert!(after.instances.iter().zip(&before.instances).all(|(a, b)| a.obb == b.obb && a.score == b.score));
+    let near = |b: &OrientedBox| after.instances.iter().find(|i| i.obb.iou(b) > 0.5).unwrap();
+    let blue = near(&boxes()[0]);
+    assert_eq!((blue.label.as_str(), &blue.evidence["label"]["source"]), ("blue", &"label scores".into()));
+    assert_eq!(blue.evidence["label"]["instead_of"], "green");
+    assert_eq!(blue.evidence["label"]["label_scores"]["photos"], 5);
+    assert!(blue.caption.contains("blue blue about"), "the caption has the new name: {}", blue.caption);
+    let green = near(&boxes()[1]);
+    assert_eq!((green.label.as_str(), &green.evidence["label"]["source"]), ("green", &"vote of the masks".into()));
+    assert_eq!(green.evidence["label"]["label_scores"]["label"], "green");
+    let rug = after.instances.iter().find(|i| i.obb.size.z < 0.1).unwrap();
+    assert_eq!((rug.label.as_str(), &rug.evidence["label"]["instead_of"]), ("red", &"object".into()));
+    assert!(after.masks.iter().flat_map(|f| &f.masks).all(|m| m.label != "object"));
+    // Where the user cancels it stops, before the next thing is looked at.
+    struct Cancels;
+    impl Job for Cancels {
+        fn tick(&self, _: usize, total: usize) -> Result<(), Cancelled> {
+            if total == 3 { Err(Cancelled) } else { Ok(()) }
+        }
+        fn warn(&self, _: String) {}
+    }
+    let v = views(&shots);
+    let cloud = Cloud::fuse(&v, 1.0, &Quiet).unwrap();
+    let input = Input {
+        cloud: &cloud,
+        views: &v,
+        masks: &masks,
+        by_shape: false,
+        objects: &[],
+        object_options: &ObjectOptions::default(),
+        opinion: Some(&opinion),
+        metre: 1.0,
+        metric: true,
+    };
+    assert!(matches!(build(&input, &Cancels), Err(BuildError::Cancelled(_))));
 }

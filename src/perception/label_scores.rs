@@ -2,8 +2,9 @@
 //! user brings, as two graphs (one for pictures, one for texts) or as one that does both. Which of them files are is read
 //! from their inputs and outputs.
 //!
-//! A picture is what [`crop`] cuts around a mask: the box of the mask with a margin, the background left as it is. These
-//! models were trained on photos, a thing cut out on black is none, and what surrounds a thing helps to name it.
+//! A picture is what [`crop`] cuts around a mask: the box of the mask with a margin, what is not of the mask blurred. These
+//! models were trained on photos, and a thing cut out on black is none; sharp neighbours would be named in its place. Blur
+//! outside of the mask: L. Yang et al., "Fine-Grained Visual Prompting", 2023.
 
 use super::tokenizer::{Kind, Tokenizer};
 use crate::models::{Execution, Filter, Model, ModelError, Outputs, Planes, Signature, Tensor, hints, onnx_files};
@@ -15,6 +16,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Margin around the box of a mask, as a part of its longer side.
 const MARGIN: f64 = 0.15;
+/// Deviation of the blur outside of a mask, as a part of the longer side of what is cut out: light and colour of the
+/// surroundings stay, shapes that could be named do not.
+const BLUR: f32 = 0.04;
 /// Side of the square pictures, where the file leaves it open.
 const SIDE: usize = 224;
 /// Mean and deviation of CLIP's pictures, red, green, blue.
@@ -125,10 +129,15 @@ fn find(path: &Path) -> Result<Files, ModelError> {
     }
 }
 
-/// Whether a file and those beside it, or a folder, are a whole model, its tokenizer included; an error says what is missing.
-pub fn check(path: &Path) -> Result<(), ModelError> {
-    let (Files::Two { texts: file, .. } | Files::One(file)) = find(path)?;
-    Tokenizer::find(&file).map(drop)
+/// The files of a model that a file is of, with those beside it, or that is in a folder, its tokenizer included; an error
+/// says what is missing.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let graphs = match find(path)? {
+        Files::Two { pictures, texts } => vec![pictures, texts],
+        Files::One(file) => vec![file],
+    };
+    let tokenizer = graphs.last().map(|file| Tokenizer::find(file)).transpose()?;
+    Ok(graphs.into_iter().chain(tokenizer).collect())
 }
 
 /// A model that knows pictures and texts.
@@ -293,13 +302,21 @@ fn shares(logits: &[f64]) -> Vec<f64> {
     parts.into_iter().map(|p| p / sum).collect()
 }
 
-/// The box of a mask with a margin, cut out of its photo; `None` where the mask has no pixel in it.
+/// The box of a mask with a margin, cut out of its photo, what is not of the mask blurred; `None` where the mask has no
+/// pixel, or is not of the photo's size.
 pub fn crop(photo: &RgbImage, mask: &Rle) -> Option<RgbImage> {
-    let [x0, y0, x1, y1] = mask.bounds()?;
+    let [x0, y0, x1, y1] = mask.bounds().filter(|_| (mask.width, mask.height) == photo.dimensions())?;
     let margin = (MARGIN * f64::from((x1 - x0).max(y1 - y0))).round() as u32;
     let (x0, y0) = (x0.saturating_sub(margin), y0.saturating_sub(margin));
     let (x1, y1) = ((x1 + margin).min(photo.width()), (y1 + margin).min(photo.height()));
-    (x0 < x1 && y0 < y1).then(|| imageops::crop_imm(photo, x0, y0, x1 - x0, y1 - y0).to_image())
+    let sharp = imageops::crop_imm(photo, x0, y0, x1 - x0, y1 - y0).to_image();
+    let mut out = imageops::fast_blur(&sharp, BLUR * sharp.width().max(sharp.height()) as f32);
+    let bits = mask.decode();
+    let of_mask = |x: u32, y: u32| bits[(y0 + y) as usize * photo.width() as usize + (x0 + x) as usize];
+    for (x, y, pixel) in out.enumerate_pixels_mut().filter(|(x, y, _)| of_mask(*x, *y)) {
+        *pixel = *sharp.get_pixel(x, y);
+    }
+    Some(out)
 }
 
 #[cfg(test)]

@@ -90,6 +90,11 @@ pub fn related(a: &str, b: &str) -> bool {
     same(a, b) || word(a).zip(word(b)).is_some_and(|(a, b)| kinds(a, b))
 }
 
+/// Whether a label says no more than that something is there.
+pub fn says_nothing(label: &str) -> bool {
+    matches!(label.trim().to_lowercase().as_str(), "" | "object" | "thing" | "unknown")
+}
+
 /// A label in the form that this table has: lower case, single spaces, no article, its last word singular.
 pub fn tidy(label: &str) -> String {
     let spaced: String = label.chars().map(|c| if c.is_alphanumeric() || c == '/' { c } else { ' ' }).collect();

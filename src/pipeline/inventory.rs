@@ -203,7 +203,7 @@ fn lacking(path: &Path, what: Use) -> Option<String> {
             let folder = path.parent().unwrap_or(path);
             learned::find(folder).err().map(reason)
         }
-        _ if label_scores::FAMILIES.contains(&what.family) => label_scores::check(path).err().map(reason),
+        _ if label_scores::FAMILIES.contains(&what.family) => label_scores::files(path).err().map(reason),
         Some(_) => segmenter::check(path).err().map(reason),
         None => None,
     }

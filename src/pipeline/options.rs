@@ -70,6 +70,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE|none", default_value = "bundled", hide_default_value = true)]
     #[serde(default)]
     pub detector: DetectorChoice,
+    /// A second opinion on names, CLIP or SigLIP 2: an ONNX file, or a folder with its files and tokenizer.json
+    #[arg(long, value_name = "FILE|DIR")]
+    #[serde(default)]
+    pub label_scores: Option<PathBuf>,
     /// An OpenAI-compatible server with a vision-language model, for example http://localhost:8000/v1
     #[arg(long, value_name = "URL")]
     pub vlm: Option<String>,
@@ -100,6 +104,7 @@ impl Default for RunOptions {
             features: None,
             depth_model: None,
             detector: DetectorChoice::default(),
+            label_scores: None,
             vlm: None,
             vlm_model: None,
             max_frames: None,

@@ -132,6 +132,15 @@ impl From<VlmError> for RunError {
     }
 }
 
+impl From<crate::instances::BuildError> for RunError {
+    fn from(e: crate::instances::BuildError) -> Self {
+        match e {
+            crate::instances::BuildError::Cancelled(e) => Self::Cancelled(e),
+            crate::instances::BuildError::Model(e) => Self::Model(e),
+        }
+    }
+}
+
 impl From<crate::perception::files::MaskFileError> for RunError {
     fn from(e: crate::perception::files::MaskFileError) -> Self {
         match e {
@@ -379,6 +388,7 @@ fn check_options(options: &RunOptions) -> Result<(), RunError> {
         ("--features", options.features.as_ref()),
         ("--depth-model", options.depth_model.as_ref()),
         ("--detector", options.detector.file()),
+        ("--label-scores", options.label_scores.as_ref()),
     ];
     for (name, path) in paths {
         if let Some(path) = path.filter(|p| !p.exists()) {

@@ -18,9 +18,9 @@ pub(in crate::app) struct ModelsPanel {
 }
 
 impl ModelsPanel {
-    /// Whether nothing is still to come: for screenshots.
+    /// Whether nothing is still to come: for screenshots. An answer that waits while another tab hides this one has come.
     pub(super) fn is_settled(&self) -> bool {
-        self.looking.is_none()
+        self.looking.as_ref().is_none_or(|l| !l.is_empty())
     }
 
     pub(super) fn ui(&mut self, ui: &mut Ui, out: &mut Vec<Command>) {

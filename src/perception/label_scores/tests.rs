@@ -72,14 +72,22 @@ fn clip_sees_the_middle_and_siglip_all() {
 }
 
 #[test]
-fn crops_have_a_margin_and_stay_in_the_photo() {
-    let photo = RgbImage::from_fn(60, 40, |x, y| Rgb([x as u8, y as u8, 0]));
+fn crops_have_a_margin_and_are_sharp_where_the_mask_is() {
+    // Stripes one pixel wide: 0 and 200, a mean of 100.
+    let photo = RgbImage::from_fn(60, 40, |x, y| Rgb([x as u8, y as u8, 200 * (x % 2) as u8]));
     let mask = |x: std::ops::Range<u32>, y: std::ops::Range<u32>| {
         Rle::encode(60, 40, &(0..2400).map(|k| x.contains(&(k % 60)) && y.contains(&(k / 60))).collect::<Vec<_>>())
     };
-    // 20 x 10 with a margin of 3 on all sides.
+    // 20 x 10 with a margin of 3 on all sides: its first pixel is that of (7, 17).
     let cut = crop(&photo, &mask(10..30, 20..30)).unwrap();
-    assert_eq!((cut.dimensions(), cut.get_pixel(0, 0).0), ((26, 16), [7, 17, 0]));
-    assert_eq!(crop(&photo, &mask(0..60, 0..40)).unwrap().dimensions(), (60, 40));
+    assert_eq!(cut.dimensions(), (26, 16));
+    for (x, y) in [(3, 3), (22, 3), (12, 8), (3, 12)] {
+        assert_eq!(cut.get_pixel(x, y), photo.get_pixel(7 + x, 17 + y), "({x}, {y}) is of the mask");
+    }
+    for (x, y) in [(12, 1), (13, 1), (12, 14)] {
+        assert!((60..140).contains(&cut.get_pixel(x, y)[2]), "({x}, {y}): {:?} is blurred", cut.get_pixel(x, y));
+    }
+    assert_eq!(crop(&photo, &mask(0..60, 0..40)).unwrap(), photo, "all of the photo stays in it");
     assert_eq!(crop(&photo, &mask(0..0, 0..0)), None);
+    assert_eq!(crop(&RgbImage::new(30, 20), &mask(1..9, 1..9)), None, "the mask is of another size");
 }

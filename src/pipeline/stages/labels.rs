@@ -3,10 +3,11 @@
 use super::geometry::{Geometry, METRE};
 use super::learned::used;
 use super::objects::{detector_state, find_objects};
+use super::opinion::{label_scores, opinion_state};
 use super::photos::image_names;
 use super::splats::Surface;
 use super::text_masks::{is_embedded, room_words, segmenter_state, text_segmenter};
-use crate::instances::{self, Built};
+use crate::instances::{self, Built, LiftOptions, Opinion, OpinionOptions, only_agreed};
 use crate::perception::cloud::Cloud;
 use crate::perception::files::Wanted;
 use crate::perception::objects::{Object, ObjectOptions};
@@ -129,7 +130,11 @@ pub(in crate::pipeline) fn instances(
     let views = Labelled { names: &names, capture, geometry, surface }.views();
     let built = run.stage(
         Stage::Instances,
-        &json!({ "vlm": run.vlm.as_ref().map(|v| json!({ "address": v.address(), "model": v.model() })) }),
+        &json!({
+            "vlm": run.vlm.as_ref().map(|v| json!({ "address": v.address(), "model": v.model() })),
+            "label_scores": opinion_state(run.options)?,
+            "lift": LiftOptions::default(),
+        }),
         |bench| {
             let masks = views.iter().map(|v| bench.folder.read_masks(v.stem)).collect::<Result<Vec<_>, _>>()?;
             Ok(Built { instances: bench.folder.read_instances()?.instances, masks })
@@ -144,19 +149,32 @@ pub(in crate::pipeline) fn instances(
 }
 
 fn make_instances(bench: &mut Bench, views: &[View], found: &Labels) -> Result<Built, RunError> {
-    let cloud = Cloud::fuse(views, METRE, bench.job)?;
+    let mut cloud = Cloud::fuse(views, METRE, bench.job)?;
+    let by_shape = is_embedded(bench.options)?;
+    // The embedded segmenter's masks are drawn from this cloud, and outlines that depth gets wrong are not in them: leaving
+    // pixels out would tear holes. Masks that are seen in the photos know nothing of depth.
+    if !by_shape {
+        let agreement = views.iter().map(|v| bench.folder.read_agreement(v.stem)).collect::<Result<Vec<_>, _>>()?;
+        let sizes: Vec<(u32, u32)> = views.iter().map(|v| (v.depth.width, v.depth.height)).collect();
+        let thinned = only_agreed(&mut cloud, &agreement, &sizes, &LiftOptions::default());
+        bench.figure("photos_that_agree", json!(thinned));
+    }
     let metric = bench.meta.units == "metres";
+    let (scores, words) = (label_scores(bench)?, room_words());
+    let opinion = scores.as_ref().map(|model| Opinion { model, words: &words, options: OpinionOptions::default() });
     let input = instances::Input {
         cloud: &cloud,
         views,
         masks: &found.masks,
-        by_shape: is_embedded(bench.options)?,
+        by_shape,
         objects: &found.objects,
         object_options: &ObjectOptions::default(),
+        opinion: opinion.as_ref(),
         metre: METRE,
         metric,
     };
     let mut built = instances::build(&input, bench.job)?;
+    used(bench, "label scores", scores.map(|m| (m.name().to_owned(), m.provider())));
     bench.meta.models.retain(|m| !m.starts_with("captions: "));
     let captions = bench.vlm.map_or("measured", Vlm::model);
     bench.meta.models.push(format!("captions: {captions}"));

@@ -1,11 +1,11 @@
-//! `--features` and `--depth-model`: models that the user brings.
+//! Models that the user brings: refused before any work, loaded where they are needed, written down once used.
 
 use super::geometry::Measured;
 use crate::geometry::dense::{DenseDepth, View, fill_from_priors, metres_per_unit};
 use crate::geometry::depth_model::{self, DepthError, Meaning, Photo};
 use crate::geometry::sfm::learned::{self, Learned};
 use crate::models::{Accelerator, Execution, ModelError, note_of, onnx_files, runtime};
-use crate::perception::segmenter;
+use crate::perception::{label_scores, segmenter};
 use crate::pipeline::run::{Bench, RunError};
 use crate::pipeline::{Device, RunOptions, cache};
 use crate::scene::{Job as _, SparsePoint};
@@ -23,7 +23,10 @@ pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunE
     depth_model.map(depth_model::find).transpose()?;
     options.detector.check()?;
     let found = options.segmenter.as_deref().map(segmenter::check).transpose()?;
-    if features.is_none() && depth_model.is_none() && options.detector.file().is_none() && found.is_none() {
+    let scores = options.label_scores.as_deref();
+    scores.map(label_scores::files).transpose()?;
+    let none = features.is_none() && depth_model.is_none() && found.is_none() && scores.is_none();
+    if none && options.detector.file().is_none() {
         return Ok(());
     }
     match runtime() {
@@ -36,6 +39,7 @@ pub(in crate::pipeline) fn check_models(options: &RunOptions) -> Result<(), RunE
             if options.detector.file().is_some() {
                 options.detector.open(on)?;
             }
+            scores.map(|path| label_scores::load(path, on)).transpose()?;
             if let (Some(path), Some(found)) = (options.segmenter.as_deref(), found) {
                 match found.family.takes_text() {
                     true => drop(segmenter::load_text(path, on)?),

@@ -6,6 +6,7 @@ mod labels;
 mod learned;
 mod lenses;
 mod objects;
+mod opinion;
 mod photos;
 mod poses;
 mod reviewed;

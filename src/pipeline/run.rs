@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Raised when a stage's result would change for the same inputs and options, so that old results are made anew.
-const ALGORITHMS: u32 = 2;
+const ALGORITHMS: u32 = 3;
 
 /// What ends a run. Each message is one sentence that names the file or option.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ const GAP: usize = 3;
 /// Least area that is a surface of its own, in squared typical depths: 0.6 square metres in a room of 3.3 m.
 const LEAST_AREA: f32 = 0.055;
 /// Share of photos looking past, of those that see it, up to which a plane bounds the room: nothing is behind a wall.
-const BOUNDS: f32 = 0.05;
+const BOUNDS: f32 = 0.1;
 /// Grids larger than this are no room.
 const MOST_CELLS: usize = 1 << 22;
 
@@ -116,9 +116,6 @@ impl Cover {
         self.index(view, ray, depth).map(|i| self.places[i])
     }
 
-    pub(super) fn count(&self) -> f32 {
-        self.places.iter().filter(|p| **p == Place::Covered).count() as f32 * CELL * CELL
-    }
     pub(super) fn noise(&self, depth: f32) -> f32 {
         noise(depth, self.unit)
     }

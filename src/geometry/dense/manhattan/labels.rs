@@ -14,7 +14,7 @@ const STEP: usize = 2;
 
 /// Cost of a pixel's own depth, where it was measured and where it was not: a plane that nothing speaks against is simpler.
 const OWN: f32 = 0.15;
-const UNMEASURED: f32 = 0.45;
+const UNMEASURED: f32 = 0.7;
 /// Cost of a plane behind what was measured, of one in front of it, and of a covered one in front of it: that is what a
 /// mirror image looks like. Each times the belief in what was measured.
 const BEHIND: f32 = 1.0;

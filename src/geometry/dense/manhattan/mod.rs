@@ -9,6 +9,8 @@ mod candidates;
 mod cover;
 mod directions;
 mod labels;
+#[cfg(test)]
+mod tests;
 
 use super::Prepared;
 use super::field::Field;
@@ -66,17 +68,11 @@ fn covers(prepared: &[Prepared], measured: &[Map], samples: &[Sample]) -> Vec<Co
     let unit = typical_depth(samples);
     let axes = directions(samples, unit);
     let planes: Vec<Plane> = planes(samples, &axes, unit);
-    let covers: Vec<Option<Cover>> =
-        planes.into_par_iter().map(|p| Cover::of(p, samples, prepared, measured, unit)).collect();
-    for c in covers.iter().flatten() {
-        eprintln!(
-            "PL n {:?} d/u {:.3} bound {} covered {}",
-            c.plane.normal.map(|v| (v * 100.0).round() / 100.0).as_slice(),
-            c.plane.offset / unit,
-            c.is_bound,
-            c.count()
-        );
-    }
+    let cover = |p: Plane| {
+        let plane = p.refitted(samples, |depth| cover::noise(depth, unit));
+        Cover::of(plane, samples, prepared, measured, unit)
+    };
+    let covers: Vec<Option<Cover>> = planes.into_par_iter().map(cover).collect();
     covers.into_iter().flatten().collect()
 }
 

@@ -234,3 +234,51 @@ pub(super) fn aligned(m: &Mapper, photos: &[Pyramid]) -> Vec<Features> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Brightness of a smooth surface at `(x, y)`: sines whose waves are 7 to 25 pixels long.
+    fn surface(x: f64, y: f64) -> f64 {
+        0.5 + 0.12 * (0.9 * x + 0.2 * y).sin() + 0.12 * (0.8 * y - 0.3 * x).sin() + 0.12 * (0.25 * (x + y)).cos()
+    }
+
+    fn photo(map: impl Fn(f64, f64) -> (f64, f64)) -> Grey {
+        let mut plane = Plane::zeros(80, 60);
+        for (k, v) in plane.data.iter_mut().enumerate() {
+            let (x, y) = map((k % 80) as f64 + 0.5, (k / 80) as f64 + 0.5);
+            *v = surface(x, y) as f32;
+        }
+        Grey::of(&plane)
+    }
+
+    #[test]
+    fn a_patch_is_found_where_it_was_moved_turned_and_lit_otherwise() {
+        let (from, to) = (Vector2::new(40.2, 30.7), Vector2::new(38.65, 31.4));
+        // Of the second photo: a turn by 5 degrees, 10 % smaller along x, and a step; darker by a fifth.
+        let warp = Matrix2::new(0.9 * 0.087f64.cos(), -0.087f64.sin(), 0.9 * 0.087f64.sin(), 0.087f64.cos());
+        let back = warp.try_inverse().unwrap();
+        let first = photo(|x, y| (x, y));
+        let mut second = photo(|x, y| {
+            let p = from + back * (Vector2::new(x, y) - to);
+            (p.x, p.y)
+        });
+        second.data.iter_mut().for_each(|v| *v = (f64::from(*v) * 0.8 + 2000.0) as u16);
+        let template = Template::new(&first, from).unwrap();
+        // Bilinear samples of waves of 7 pixels are off by up to (pi / 7)^2 / 2 of their height, whatever the alignment.
+        let found = template.find(&second, to + Vector2::new(0.8, -0.6), Matrix2::identity()).unwrap();
+        assert!((found - to).norm() < 0.03, "{found}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found() {
+        let first = photo(|x, y| (x, y));
+        let template = Template::new(&first, Vector2::new(40.0, 30.0)).unwrap();
+        let other = photo(|x, y| (1.7 * y + 13.0, 2.3 * x));
+        assert!(template.find(&other, Vector2::new(40.0, 30.0), Matrix2::identity()).is_none());
+        let plain = Grey::of(&Plane { width: 80, height: 60, data: vec![0.4; 4800] });
+        assert!(Template::new(&plain, Vector2::new(40.0, 30.0)).is_none());
+        assert!(Template::new(&first, Vector2::new(3.0, 30.0)).is_none());
+    }
+}

@@ -158,3 +158,63 @@ pub(super) fn poses(m: &Mapper, i: usize, seed: u64) -> Vec<Isometry3<f64>> {
     found.sort_by_key(|(count, partner, _)| (std::cmp::Reverse(*count), *partner));
     found.into_iter().map(|f| f.2).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIRECTION: [f64; 3] = [0.6, 0.0, 0.8];
+    const PIXEL: f64 = 0.002;
+
+    /// Witnesses of a step of length 1.7 in front of a camera that looks at points 3 to 6 units away; every third is wrong.
+    fn scene(points: usize, wrong: bool) -> Vec<Witness> {
+        let mut rng = fastrand::Rng::with_seed(4);
+        let d = Vector3::from(DIRECTION);
+        (0..points)
+            .map(|k| {
+                let at = Vector3::new(rng.f64() * 3.0 - 1.5, rng.f64() * 2.0 - 1.0, 3.0 + 3.0 * rng.f64());
+                let q = at + d * 1.7;
+                let seen =
+                    if wrong && k % 4 == 0 { [rng.f64() - 0.5, rng.f64() - 0.5] } else { [q.x / q.z, q.y / q.z] };
+                Witness::Point { at, seen }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_length_of_a_step_is_what_most_points_say() {
+        let (length, count) = length_of(&scene(40, true), &Vector3::from(DIRECTION), PIXEL).unwrap();
+        assert!((length - 1.7).abs() < 1e-9 && (30..34).contains(&count), "{length} {count}");
+        assert!(length_of(&scene(7, false), &Vector3::from(DIRECTION), PIXEL).is_none());
+    }
+
+    #[test]
+    fn matches_with_a_second_photo_tell_the_length_too() {
+        let (d, mut rng) = (Vector3::from(DIRECTION), fastrand::Rng::with_seed(9));
+        // The other photo stands one unit to the right of where the step starts, turned by nothing.
+        let fixed = skew(&Vector3::new(1.0, 0.0, 0.0));
+        let witnesses: Vec<Witness> = (0..30)
+            .map(|_| {
+                let p = Vector3::new(rng.f64() * 3.0 - 1.5, rng.f64() * 2.0 - 1.0, 3.0 + 3.0 * rng.f64());
+                let q = p + Vector3::x() + d * 0.6;
+                Witness::Match { fixed, moving: skew(&d), c: [p.x / p.z, p.y / p.z, q.x / q.z, q.y / q.z] }
+            })
+            .collect();
+        let (length, count) = length_of(&witnesses, &d, PIXEL).unwrap();
+        assert!((length - 0.6).abs() < 1e-6 && count == 30, "{length} {count}");
+    }
+
+    #[test]
+    fn a_family_holds_the_true_pose_whichever_photo_is_first() {
+        let placed = Isometry3::new(Vector3::new(0.3, -0.1, 0.5), Vector3::new(0.1, 0.4, -0.2));
+        let truth = Isometry3::new(Vector3::new(-0.8, 0.2, 0.1), Vector3::new(-0.2, 0.7, 0.1));
+        let between = truth * placed.inverse();
+        let length = between.translation.vector.norm();
+        let unit =
+            |p: Isometry3<f64>| Isometry3::from_parts(Translation3::from(p.translation.vector / length), p.rotation);
+        for (relative, second) in [(unit(between), true), (unit(between.inverse()), false)] {
+            let found = Family::new(&placed, &relative, second).at(length);
+            assert!((found.to_homogeneous() - truth.to_homogeneous()).norm() < 1e-12);
+        }
+    }
+}

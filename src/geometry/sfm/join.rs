@@ -118,3 +118,82 @@ pub(super) fn join(whole: &mut Mapper, part: &Mapper) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bundle::Refine;
+    use super::super::features::Features;
+    use super::super::graph::{Pair, tracks};
+    use super::super::mapper::Tolerance;
+    use super::super::view::View;
+    use super::*;
+    use crate::scene::Intrinsics;
+    use nalgebra::{Matrix3, Vector3};
+
+    const PHOTOS: usize = 6;
+
+    /// Photos on an arc that look at 200 points; every two photos in a row share all of them.
+    fn scene() -> (Vec<Features>, Vec<Pair>, Vec<View>) {
+        let mut rng = fastrand::Rng::with_seed(5);
+        let k = Intrinsics { width: 640, height: 480, fx: 500.0, fy: 500.0, cx: 320.0, cy: 240.0 };
+        let view = |i: usize| {
+            let a = 0.2 * i as f64;
+            View::new(&k, Isometry3::new(Vector3::new(-1.5 * a.sin(), 0.1 * a, 4.0), Vector3::y() * a))
+        };
+        let views: Vec<View> = (0..PHOTOS).map(view).collect();
+        let points: Vec<Point3<f64>> =
+            (0..200).map(|_| Point3::new(rng.f64() - 0.5, rng.f64() - 0.5, rng.f64() - 0.5) * 2.0).collect();
+        let of = |v: &View| Features {
+            points: points.iter().map(|p| v.project(p).unwrap()).collect(),
+            ..Features::default()
+        };
+        let matches: Vec<(u32, u32)> = (0..200).map(|k| (k, k)).collect();
+        let pairs = (1..PHOTOS).map(|j| Pair { i: j - 1, j, matches: matches.clone(), epipolar: Matrix3::zeros() });
+        (views.iter().map(of).collect(), pairs.collect(), views)
+    }
+
+    fn reconstruction<'a>(f: &'a [Features], pairs: &'a [Pair], views: &[View], photos: &[usize]) -> Mapper<'a> {
+        let mut m = Mapper::new(f, pairs, tracks(f, pairs), views.to_vec(), vec![0; PHOTOS], Refine::Nothing);
+        photos.iter().for_each(|i| m.registered[*i] = true);
+        m.update_all(Tolerance { pixels: 2.0, angle: 0.02 });
+        m
+    }
+
+    #[test]
+    fn a_part_in_another_frame_and_at_another_scale_is_put_where_it_belongs() {
+        let (features, pairs, views) = scene();
+        let away = Isometry3::new(Vector3::new(3.0, -2.0, 1.0), Vector3::new(0.4, -1.1, 0.3));
+        // What the part calls x is 0.4 of what the whole does, turned and moved.
+        let other: Vec<View> = views
+            .iter()
+            .map(|v| {
+                let moved = v.w2c * away;
+                let small = Translation3::from(moved.translation.vector * 0.4);
+                View { w2c: Isometry3::from_parts(small, moved.rotation), ..*v }
+            })
+            .collect();
+        for shared in [vec![2, 3], vec![3]] {
+            let mut whole = reconstruction(&features, &pairs, &views, &[0, 1, 2, 3]);
+            let photos: Vec<usize> = shared.into_iter().chain([4, 5]).collect();
+            assert!(join(&mut whole, &reconstruction(&features, &pairs, &other, &photos)));
+            for i in 4..PHOTOS {
+                let off = whole.views[i].w2c.to_homogeneous() - views[i].w2c.to_homogeneous();
+                assert!(whole.registered[i] && off.norm() < 1e-6, "{off}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_without_a_common_photo_and_parts_that_disagree_stay_apart() {
+        let (features, pairs, views) = scene();
+        let mut whole = reconstruction(&features, &pairs, &views, &[0, 1, 2]);
+        assert!(!join(&mut whole, &reconstruction(&features, &pairs, &views, &[3, 4, 5])));
+        // Photo 2 is also seen by a part whose photo 3 looks elsewhere.
+        let mut wrong = views.clone();
+        wrong[2].w2c = Isometry3::new(Vector3::new(2.0, 1.0, 6.0), Vector3::new(0.0, 1.5, 0.0));
+        let mut part = reconstruction(&features, &pairs, &views, &[2, 3, 4]);
+        part.views = wrong;
+        assert!(!join(&mut whole, &part));
+        assert_eq!(whole.count(), 3);
+    }
+}

@@ -198,3 +198,30 @@ pub(super) fn choose_pairs(
     wanted.dedup();
     Ok(wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_alike_is_told_apart_along_epipolar_lines() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        // A unit of descriptors: 512 in one place of its own each, and two that are the same.
+        let mut one = || -> [i16; DESCRIPTOR] {
+            let at = rng.usize(0..DESCRIPTOR);
+            std::array::from_fn(|k| if k == at { 512 } else { 0 })
+        };
+        let same = one();
+        let features = |ys: [f64; 2]| Features {
+            points: vec![[100.0, ys[0]], [200.0, ys[1]]],
+            descriptors: vec![same; 2],
+            ..Features::default()
+        };
+        let (a, b) = (features([50.0, 150.0]), features([150.0, 50.0]));
+        assert!(match_features(&a, &b, usize::MAX).is_empty());
+        // A step along x: matches lie in one row.
+        let epipolar = Matrix3::new(0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0);
+        let guide = Guide { points: [&a.points, &b.points], epipolar, limit: 2.0 };
+        assert_eq!(match_along(&a, &b, &guide), [(0, 1), (1, 0)]);
+    }
+}

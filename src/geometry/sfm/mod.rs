@@ -44,6 +44,7 @@ use graph::{Pair, Tick, verified_pairs};
 use image::imageops::{FilterType, resize};
 use image::{GrayImage, RgbImage};
 use learned::{Added, Learned};
+use mapper::Mapper;
 use matching::choose_pairs;
 use nalgebra::Isometry3;
 use rayon::prelude::*;
@@ -303,7 +304,7 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
     let mut found = outcome::collect(&mapper, &prepared.intrinsics, input);
     outcome::add_sigmas(&mut found.sparse.quality, &mapper.pose_sigmas());
     found.sparse = outcome::scaled(found.sparse);
-    warn_of_missing(&found.sparse, &pairs, parts.len() + 1, job);
+    warn_of_missing(&found.sparse, &pairs, parts.as_slice(), job);
     Ok(found)
 }
 
@@ -327,15 +328,25 @@ fn pyramids(input: &SfmInput, working: &[Intrinsics]) -> Vec<align::Pyramid> {
 /// Photos among themselves that make a part of its own, worth telling of.
 const PART: usize = 3;
 
-fn warn_of_missing(sparse: &Sparse, pairs: &[Pair], components: usize, job: &dyn Job) {
+/// The photos of a part, in words: how many, and from which to which.
+fn described(part: &Mapper, sparse: &Sparse) -> Option<String> {
+    let own: Vec<usize> =
+        (0..sparse.cameras.len()).filter(|i| part.registered[*i] && sparse.cameras[*i].is_none()).collect();
+    let ([first, ..], [.., last]) = (own.as_slice(), own.as_slice()) else { return None };
+    (own.len() >= PART).then(|| format!("{} photos among numbers {} to {}", own.len(), first + 1, last + 1))
+}
+
+fn warn_of_missing(sparse: &Sparse, pairs: &[Pair], others: &[Mapper], job: &dyn Job) {
     let (n, registered) = (sparse.cameras.len(), sparse.registered().len());
-    let others = graph::parts(n, pairs.iter().filter(|p| p.matches.len() >= incremental::INITIAL_POINTS), |i| {
+    let apart: Vec<String> = others.iter().filter_map(|part| described(part, sparse)).collect();
+    let loose = graph::parts(n, pairs.iter().filter(|p| p.matches.len() >= incremental::INITIAL_POINTS), |i| {
         sparse.cameras[i].is_none()
     });
-    let parts = components.max(1 + others.iter().filter(|size| **size >= PART).count());
+    let parts = (1 + apart.len()).max(1 + loose.iter().filter(|size| **size >= PART).count());
     if parts > 1 {
         job.warn(format!(
-            "the photos fall into {parts} or more parts that share too little; the largest, {registered} photos, is kept"
+            "the photos fall into {parts} or more parts that share too little; the largest, {registered} photos, is kept{}",
+            if apart.is_empty() { String::new() } else { format!("; a run of their own would serve {}", apart.join(", ")) }
         ));
     }
     if registered < n {

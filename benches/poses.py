@@ -73,7 +73,8 @@ def row(name, program, total, registered, error, off, cpu, ratio):
     print(f'| {name} | {program} | {registered}/{total} | {error:.3f} px | {off} | {cpu:.1f} | {ratio:.2f} |')
 
 
-print('| capture | program | registered | reprojection error | centres off by | CPU s | of pycolmap |\n|---|---|---|---|---|---|---|')
+if __name__ == '__main__':
+    print('| capture | program | registered | reprojection error | centres off by | CPU s | of pycolmap |\n|---|---|---|---|---|---|---|')
 for capture in sys.argv[2:]:
     with tempfile.TemporaryDirectory() as tmp:
         k, name = intrinsics(capture), os.path.basename(os.path.normpath(capture))

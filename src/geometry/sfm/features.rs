@@ -31,6 +31,8 @@ pub(super) const DESCRIPTOR_NORM: f32 = 512.0;
 pub(super) struct Features {
     /// Pixel coordinates, centres at +0.5.
     pub(super) points: Vec<[f64; 2]>,
+    /// Size of each, pixels: the blur at which it was found; empty where that is not known.
+    pub(super) scales: Vec<f32>,
     /// RootSIFT descriptors.
     pub(super) descriptors: Vec<[i16; DESCRIPTOR]>,
 }
@@ -39,8 +41,9 @@ impl Features {
     /// Keeps the features at points that `wanted` says yes to.
     pub(super) fn retain(&mut self, wanted: impl Fn(&[f64; 2]) -> bool) {
         let keep: Vec<bool> = self.points.iter().map(wanted).collect();
-        let (mut p, mut d) = (keep.iter(), keep.iter());
+        let (mut p, mut s, mut d) = (keep.iter(), keep.iter(), keep.iter());
         self.points.retain(|_| p.next().is_some_and(|k| *k));
+        self.scales.retain(|_| s.next().is_some_and(|k| *k));
         self.descriptors.retain(|_| d.next().is_some_and(|k| *k));
     }
 }
@@ -86,6 +89,7 @@ pub(super) fn detect(image: &RgbImage) -> Features {
     });
     Features {
         points: found.iter().map(|f| f.point).collect(),
+        scales: found.iter().map(|f| f.scale).collect(),
         descriptors: found.iter().map(|f| f.descriptor).collect(),
     }
 }

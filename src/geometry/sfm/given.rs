@@ -2,13 +2,13 @@
 
 use super::bundle::{Limits, PosePrior, Refine};
 use super::features::Features;
-use super::graph::{Pair, Track, normalised, per_pixel, tracks};
-use super::learned::Source;
+use super::graph::{Pair, Tick, Track, normalised, per_pixel, tracks};
+use super::learned::{self, Added};
 use super::mapper::{Mapper, Tolerance};
+use super::matching::match_features;
 use super::two_view::{Match, sampson2};
 use super::view::View;
-use super::{SfmError, SfmInput, SfmOptions, Stage, learned_source, math, outcome, posed, prepare, validate};
-use crate::models::ModelError;
+use super::{SfmError, SfmInput, SfmOptions, Stage, assemble, math, outcome, posed, prepare, validate};
 use crate::scene::{Camera, Cancelled, Intrinsics, Job, Sparse};
 use rayon::prelude::*;
 
@@ -46,19 +46,21 @@ pub fn triangulate(
     let intrinsics: Vec<Intrinsics> = cameras.iter().map(|c| c.intrinsics).collect();
     let input = &SfmInput { intrinsics: &intrinsics, ..*input };
     let stage = |from, to| Stage { job, from, to };
-    let mut prepared = prepare(input, &stage(0, 400))?;
-    let source = learned_source(input, options, &mut prepared, &stage(400, 500))?;
+    let prepared = prepare(input, &stage(0, 500))?;
     let views: Vec<View> =
         prepared.intrinsics.iter().zip(cameras).map(|(k, c)| View::new(k, c.c2w.inverse())).collect();
-    let pairs = posed_pairs(&prepared.features, &source, &views, &posed::pairs(cameras), &stage(500, 900))?;
-    let tracks: Vec<Track> = tracks(&prepared.features, &pairs);
-    let mut mapper = Mapper::new(&prepared.features, &pairs, tracks, views, prepared.group.clone(), Refine::Nothing);
-    mapper.registered.fill(true);
+    let pairs = posed_pairs(&prepared.features, &views, &posed::pairs(cameras), &stage(500, 800))?;
+    let mut mapper = mapped(&prepared.features, &pairs, views.clone(), &prepared.group);
+    let hanging = assemble::hanging(std::slice::from_ref(&mapper), cameras.len());
+    let (added, with_added): (Added, Vec<Pair>);
+    if let Some(learned) = options.learned.as_deref().filter(|_| hanging.contains(&true)) {
+        let looking = stage(800, 900);
+        let tick: Tick = &|d, t| looking.tick(d, t);
+        added = learned::added(learned, input, &prepared.intrinsics, &prepared.features, &hanging, tick)?;
+        with_added = with_matches(&added, &views, &pairs);
+        mapper = mapped(&added.features, &with_added, views, &prepared.group);
+    }
     job.tick(900, 1000)?;
-    mapper.update_all(GIVEN);
-    mapper.merge(GIVEN);
-    mapper.split(GIVEN);
-    mapper.update_all(GIVEN);
     let mut sparse = outcome::collect(&mapper, &prepared.intrinsics, input).sparse;
     for (found, given) in sparse.cameras.iter_mut().zip(cameras) {
         *found = Some(*given);
@@ -145,32 +147,59 @@ fn what_moved(given: &Sparse, found: &Sparse) -> String {
     )
 }
 
-/// Matches that agree with the epipolar geometry of the given poses.
+/// All photos where they were given, with the points that their tracks have.
+fn mapped<'a>(features: &'a [Features], pairs: &'a [Pair], views: Vec<View>, group: &[usize]) -> Mapper<'a> {
+    let tracks: Vec<Track> = tracks(features, pairs);
+    let mut mapper = Mapper::new(features, pairs, tracks, views, group.to_vec(), Refine::Nothing);
+    mapper.registered.fill(true);
+    mapper.update_all(GIVEN);
+    mapper.merge(GIVEN);
+    mapper.split(GIVEN);
+    mapper.update_all(GIVEN);
+    mapper
+}
+
+/// The pair `(i, j)` with those of `matches` that agree with the epipolar geometry of the given poses.
+fn posed_pair(features: &[Features], views: &[View], (i, j): (usize, usize), matches: Vec<(u32, u32)>) -> Pair {
+    let between = views[j].w2c * views[i].w2c.inverse();
+    let e = math::skew(&between.translation.vector) * between.rotation.to_rotation_matrix().matrix();
+    let limit = GIVEN.pixels * per_pixel(views, i, j);
+    let points = normalised(features, views, (i, j), &matches);
+    let agree = |c: &Match| sampson2(&e, c) < limit * limit;
+    let matches = matches.into_iter().zip(&points).filter(|(_, c)| agree(c)).map(|(m, _)| m).collect();
+    Pair { i, j, matches, epipolar: e }
+}
+
+/// The pairs with what a model adds.
+fn with_matches(added: &Added, views: &[View], pairs: &[Pair]) -> Vec<Pair> {
+    let mut out = pairs.to_vec();
+    for (at, matches) in &added.matches {
+        let new = posed_pair(&added.features, views, *at, matches.clone());
+        match out.iter_mut().find(|p| (p.i, p.j) == *at) {
+            Some(pair) => pair.matches.extend(new.matches),
+            None => out.push(new),
+        }
+    }
+    out.sort_by_key(|p| (p.i, p.j));
+    out
+}
+
+/// Matches of SIFT that agree with the given poses.
 fn posed_pairs(
     features: &[Features],
-    source: &Source,
     views: &[View],
     wanted: &[(usize, usize)],
     stage: &Stage,
-) -> Result<Vec<Pair>, SfmError> {
+) -> Result<Vec<Pair>, Cancelled> {
     let step = 8 * rayon::current_num_threads();
     let mut out = Vec::new();
     for (k, chunk) in wanted.chunks(step).enumerate() {
         stage.tick(k * step, wanted.len())?;
-        let found = chunk
-            .par_iter()
-            .map(|(i, j)| {
-                let between = views[*j].w2c * views[*i].w2c.inverse();
-                let e = math::skew(&between.translation.vector) * between.rotation.to_rotation_matrix().matrix();
-                let limit = GIVEN.pixels * per_pixel(views, *i, *j);
-                let matches = source.matches(features, *i, *j)?;
-                let points = normalised(features, views, (*i, *j), &matches);
-                let agree = |c: &Match| sampson2(&e, c) < limit * limit;
-                let matches = matches.into_iter().zip(&points).filter(|(_, c)| agree(c)).map(|(m, _)| m).collect();
-                Ok(Pair { i: *i, j: *j, matches, epipolar: e })
-            })
-            .collect::<Result<Vec<Pair>, ModelError>>()?;
-        out.extend(found);
+        let found = chunk.par_iter().map(|(i, j)| {
+            let matches = match_features(&features[*i], &features[*j], usize::MAX);
+            posed_pair(features, views, (*i, *j), matches)
+        });
+        out.extend(found.collect::<Vec<Pair>>());
     }
     Ok(out)
 }

@@ -1,16 +1,15 @@
 //! Which photos see the same things: verified matches between pairs of photos, and the tracks they form.
 
-use super::SfmError;
 use super::features::Features;
-use super::learned::Source;
-use super::two_view::{Match, verify};
+use super::matching::{Guide, match_along, match_features};
+use super::two_view::{Match, sampson2, verify};
 use super::view::View;
-use crate::models::ModelError;
 use crate::scene::Cancelled;
 use nalgebra::{Matrix3, Point3};
 use rayon::prelude::*;
 
 /// Verified matches of the photos `i < j`: indices of their features.
+#[derive(Clone)]
 pub(super) struct Pair {
     pub(super) i: usize,
     pub(super) j: usize,
@@ -74,22 +73,21 @@ fn without_doubles(features: &[Features], (i, j): (usize, usize), matches: Vec<(
 /// Matches and verifies the pairs `wanted`; those with too few matches are left out.
 pub(super) fn verified_pairs(
     features: &[Features],
-    source: &Source,
     views: &[View],
     wanted: &[(usize, usize)],
     known: bool,
     seed: u64,
     tick: Tick,
-) -> Result<Vec<Pair>, SfmError> {
+) -> Result<Vec<Pair>, Cancelled> {
     let step = 8 * rayon::current_num_threads();
     let mut out = Vec::new();
     for (k, chunk) in wanted.chunks(step).enumerate() {
         tick(k * step, wanted.len())?;
         let verify = |(i, j): &(usize, usize)| {
-            let matches = source.matches(features, *i, *j)?;
-            Ok(verified_pair(features, views, (*i, *j), matches, known, seed))
+            let matches = match_features(&features[*i], &features[*j], usize::MAX);
+            verified_pair(features, views, (*i, *j), matches, known, seed)
         };
-        let found: Vec<Option<Pair>> = chunk.par_iter().map(verify).collect::<Result<_, ModelError>>()?;
+        let found: Vec<Option<Pair>> = chunk.par_iter().map(verify).collect();
         out.extend(found.into_iter().flatten());
     }
     Ok(out)
@@ -110,7 +108,65 @@ fn verified_pair(
     let points = normalised(features, views, (i, j), &matches);
     let fit = verify(&points, known, EPIPOLAR_LIMIT * per_pixel(views, i, j), mix(seed, i, j))?;
     let matches: Vec<(u32, u32)> = fit.inliers.iter().map(|k| matches[*k]).collect();
-    (matches.len() >= MIN_MATCHES).then_some(Pair { i, j, matches, epipolar: fit.model })
+    if matches.len() < MIN_MATCHES {
+        return None;
+    }
+    Some(Pair { i, j, matches, epipolar: fit.model })
+}
+
+/// The pairs, those of the photos in question with what more is found along their epipolar lines.
+pub(super) fn completed(features: &[Features], views: &[View], pairs: &[Pair], in_question: &[bool]) -> Vec<Pair> {
+    let more =
+        |p: &Pair| if in_question[p.i] || in_question[p.j] { along(features, views, p.clone()) } else { p.clone() };
+    pairs.par_iter().map(more).collect()
+}
+
+/// The pairs with the matches `more` of some, verified together with those that there are.
+pub(super) fn with_matches(
+    features: &[Features],
+    views: &[View],
+    pairs: &[Pair],
+    more: &[((usize, usize), Vec<(u32, u32)>)],
+    known: bool,
+    seed: u64,
+) -> Vec<Pair> {
+    let old = |at: &(usize, usize)| pairs.iter().find(|p| (p.i, p.j) == *at);
+    let mut out: Vec<Pair> = more
+        .par_iter()
+        .filter_map(|(at, matches)| {
+            let before = old(at);
+            let all = before.map_or(&[][..], |p| &p.matches).iter().chain(matches).copied().collect();
+            // Where both do not go together the old ones stay.
+            verified_pair(features, views, *at, all, known, seed).or_else(|| before.cloned())
+        })
+        .collect();
+    out.extend(pairs.iter().filter(|p| more.iter().all(|(at, _)| *at != (p.i, p.j))).cloned());
+    out.sort_by_key(|p| (p.i, p.j));
+    out
+}
+
+/// The pair with what more is found along its epipolar lines.
+fn along(features: &[Features], views: &[View], mut pair: Pair) -> Pair {
+    let (i, j) = (pair.i, pair.j);
+    let points = [i, j].map(|k| -> Vec<[f64; 2]> {
+        features[k].points.iter().map(|p| views[k].normalised(*p)).map(|n| [n.x, n.y]).collect()
+    });
+    let limit = EPIPOLAR_LIMIT * per_pixel(views, i, j);
+    let guide = Guide { points: [&points[0], &points[1]], epipolar: pair.epipolar, limit };
+    let more = match_along(&features[i], &features[j], &guide);
+    let fits = |(a, b): &(u32, u32)| {
+        let (p, q) = (points[0][*a as usize], points[1][*b as usize]);
+        sampson2(&pair.epipolar, &[p[0], p[1], q[0], q[1]]) < limit * limit
+    };
+    let more: Vec<(u32, u32)> = more.into_iter().filter(fits).collect();
+    // What was found before keeps its place: both features of a further match must be free.
+    let mut taken: [Vec<bool>; 2] = [i, j].map(|k| vec![false; features[k].points.len()]);
+    for (a, b) in &pair.matches {
+        (taken[0][*a as usize], taken[1][*b as usize]) = (true, true);
+    }
+    pair.matches.extend(more.into_iter().filter(|(a, b)| !taken[0][*a as usize] && !taken[1][*b as usize]));
+    pair.matches = without_doubles(features, (i, j), pair.matches);
+    pair
 }
 
 /// Sizes of the groups that `pairs` tie the photos together to, of those that are `in_question`.
@@ -214,7 +270,7 @@ mod tests {
     #[test]
     fn tracks_join_matches_and_refuse_two_features_of_one_photo() {
         let features: Vec<Features> =
-            (0..3).map(|_| Features { points: vec![[0.0; 2]; 3], descriptors: Vec::new() }).collect();
+            (0..3).map(|_| Features { points: vec![[0.0; 2]; 3], ..Features::default() }).collect();
         let pair = |i, j, matches: &[(u32, u32)]| Pair { i, j, matches: matches.to_vec(), epipolar: Matrix3::zeros() };
         let pairs = [pair(0, 1, &[(0, 0), (1, 1), (2, 2)]), pair(1, 2, &[(0, 0), (1, 1)]), pair(0, 2, &[(0, 1)])];
         let seen: Vec<Vec<(u32, u32)>> = tracks(&features, &pairs).into_iter().map(|t| t.seen).collect();

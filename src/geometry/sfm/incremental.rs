@@ -1,8 +1,10 @@
 //! Incremental structure from motion: J. Schönberger & J.-M. Frahm, "Structure-from-Motion Revisited", CVPR 2016.
 
+use super::bridge;
 use super::bundle::{Limits, Refine};
 use super::graph::{Pair, Tick, mix, normalised, per_pixel};
-use super::mapper::{Mapper, Tolerance};
+use super::join::join;
+use super::mapper::{GROWING_LOSS, Mapper, Tolerance};
 use super::pnp::{Resection, resect};
 use super::ransac::ransac;
 use super::two_view::{Essential, RelativePose, planarity, relative_pose};
@@ -39,6 +41,13 @@ const LEAST_BEND: f64 = 0.5;
 /// Part of the mean reprojection error that must remain at most for distortion to be believed.
 const BEND_GAIN: f64 = 0.97;
 
+/// Photos that were placed by [`bridge`] keep their pose if this many of their observations fit after an adjustment.
+const BRIDGED: usize = 24;
+/// Photos of other reconstructions that are placed at the edges of one.
+const BORDERS: usize = 8;
+/// Part of the observations of two reconstructions that must still fit once they are one.
+const JOINED: f64 = 0.9;
+
 const LOCAL: Limits = Limits { steps: 6, tolerance: 1e-3 };
 const GLOBAL: Limits = Limits { steps: 10, tolerance: 1e-3 };
 const LAST: Limits = Limits { steps: 30, tolerance: 1e-5 };
@@ -52,7 +61,7 @@ struct Start {
 }
 
 /// Relative pose of a pair; the essential matrix is estimated here where intrinsics were only guessed.
-fn motion(m: &Mapper, pair: &Pair, seed: u64) -> Option<RelativePose> {
+pub(super) fn motion(m: &Mapper, pair: &Pair, seed: u64) -> Option<RelativePose> {
     let points = normalised(m.features, &m.views, (pair.i, pair.j), &pair.matches);
     let essential = if m.refine != Refine::Nothing {
         let limit = 3.0 * per_pixel(&m.views, pair.i, pair.j);
@@ -148,6 +157,31 @@ fn register(m: &mut Mapper, i: usize, least: usize, seed: u64) -> bool {
     true
 }
 
+/// Places a photo that sees too few known points by what it shares with one placed photo; whether any could be.
+fn span(m: &mut Mapper, blocked: &[bool], seed: u64, tick: Tick) -> Result<bool, Cancelled> {
+    let n = m.views.len();
+    for i in (0..n).filter(|i| !blocked[*i]) {
+        if m.registered[i] {
+            continue;
+        }
+        tick(m.count(), n)?;
+        for pose in bridge::poses(m, i, seed) {
+            let (before, count) = (m.clone(), m.count());
+            m.views[i].w2c = pose;
+            m.registered[i] = true;
+            let ids = m.tracks_of(i);
+            m.update(&ids, GROWING);
+            m.adjust_around(i, 6, LOCAL, || tick(count, n))?;
+            m.update(&ids, GROWING);
+            if m.fitting_in(i) >= BRIDGED {
+                return Ok(true);
+            }
+            *m = before;
+        }
+    }
+    Ok(false)
+}
+
 /// Registers photos one by one until no more can be.
 fn grow(m: &mut Mapper, sizes: &[[f64; 2]], blocked: &[bool], seed: u64, tick: Tick) -> Result<(), Cancelled> {
     let n = m.views.len();
@@ -177,6 +211,10 @@ fn grow(m: &mut Mapper, sizes: &[[f64; 2]], blocked: &[bool], seed: u64, tick: T
         }
         let Some(i) = added else {
             if strictness + 1 == RESECTION_INLIERS.len() && adjusted_at == m.count() {
+                if span(m, blocked, seed, tick)? {
+                    failed_with.fill(0);
+                    continue;
+                }
                 return Ok(());
             }
             // Better poses and completed tracks may let the rest in.
@@ -209,6 +247,67 @@ fn tidy(m: &mut Mapper, tolerance: Tolerance, limits: Limits, tick: Tick) -> Res
     m.adjust_all(limits, || tick(count, n))?;
     m.update_all(tolerance);
     Ok(())
+}
+
+/// Adjusts everything once more, to observations that have moved a little.
+pub(super) fn settle(m: &mut Mapper, tick: Tick) -> Result<(), Cancelled> {
+    let (count, n) = (m.count(), m.views.len());
+    for _ in 0..2 {
+        m.adjust_all(LAST, || tick(count, n))?;
+        m.settle_loss();
+        m.update_all(FINAL);
+    }
+    m.adjust_all(LAST, || tick(count, n))
+}
+
+/// Places `blocked` photos, which belong to another reconstruction, at the edges of this one, so that both can be joined.
+fn borders(m: &mut Mapper, blocked: &[bool], seed: u64) {
+    let mut order: Vec<(usize, usize)> =
+        (0..m.views.len()).filter(|i| blocked[*i]).map(|i| (m.visible(i).0.len(), i)).collect();
+    order.sort_by_key(|(seen, i)| (std::cmp::Reverse(*seen), *i));
+    for (_, i) in order.into_iter().take(BORDERS) {
+        if register(m, i, RESECTION_INLIERS[0], seed) {
+            let ids = m.tracks_of(i);
+            m.update(&ids, GROWING);
+        }
+    }
+}
+
+/// Joins `part` to `m`, and goes on from there; false, and nothing changed, where they do not fit together.
+pub(super) fn extend(
+    m: &mut Mapper,
+    part: &Mapper,
+    sizes: &[[f64; 2]],
+    seed: u64,
+    tick: Tick,
+) -> Result<bool, Cancelled> {
+    let before = m.clone();
+    if !join(m, part) {
+        return Ok(false);
+    }
+    m.loss_scale = GROWING_LOSS;
+    for _ in 0..2 {
+        tidy(m, GROWING, GLOBAL, tick)?;
+    }
+    grow(m, sizes, &vec![false; m.views.len()], seed, tick)?;
+    finish(m, sizes, tick)?;
+    // What was two must hold together as one: else the parts were of places that look alike.
+    let kept = m.observations() as f64 >= JOINED * (before.observations() + part.observations()) as f64;
+    if !kept || m.count() <= before.count() {
+        *m = before;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// The last adjustments of a reconstruction that has all its photos.
+fn finish(m: &mut Mapper, sizes: &[[f64; 2]], tick: Tick) -> Result<(), Cancelled> {
+    tidy(m, GROWING, LAST, tick)?;
+    m.settle_loss();
+    tidy(m, FINAL, LAST, tick)?;
+    drop_weak(m);
+    tidy(m, FINAL, LAST, tick)?;
+    flatten(m, sizes, tick)
 }
 
 /// Photos that hardly any point supports lose their pose.
@@ -258,11 +357,8 @@ pub(super) fn map(
             continue;
         }
         grow(m, sizes, blocked, seed, tick)?;
-        tidy(m, GROWING, LAST, tick)?;
-        tidy(m, FINAL, LAST, tick)?;
-        drop_weak(m);
-        tidy(m, FINAL, LAST, tick)?;
-        flatten(m, sizes, tick)?;
+        borders(m, blocked, seed);
+        finish(m, sizes, tick)?;
         return Ok(m.count() >= 2);
     }
     Ok(false)

@@ -17,6 +17,11 @@ const ASPECT_WEIGHT: f64 = 50.0;
 const FOCAL_FROM: usize = 4;
 const RADIAL_FROM: usize = 8;
 
+/// Scale of the loss, pixels, while poses are rough.
+pub(super) const GROWING_LOSS: f64 = 1.5;
+/// Least scale of the loss, pixels: what the best of photos are exact to.
+const LEAST_LOSS: f64 = 0.05;
+
 /// Marks a feature that is in no track.
 const NONE: u32 = u32::MAX;
 
@@ -49,6 +54,8 @@ pub(super) struct Mapper<'a> {
     pub(super) priors: Vec<PosePrior>,
     /// The photo whose pose is held in global adjustments.
     pub(super) anchor: usize,
+    /// Residual length, pixels, at which the robust loss has halved a residual's weight.
+    pub(super) loss_scale: f64,
 }
 
 /// What a check of a track against its views gave.
@@ -66,9 +73,21 @@ impl<'a> Mapper<'a> {
         let track_of = features.iter().map(|f| vec![NONE; f.points.len()]).collect();
         let registered = vec![false; views.len()];
         let ratio = views.iter().map(|v| v.focal[1] / v.focal[0]).collect();
-        let (priors, anchor) = (Vec::new(), 0);
-        let mut mapper =
-            Self { features, pairs, tracks, track_of, views, registered, group, ratio, refine, priors, anchor };
+        let (priors, anchor, loss_scale) = (Vec::new(), 0, GROWING_LOSS);
+        let mut mapper = Self {
+            features,
+            pairs,
+            tracks,
+            track_of,
+            views,
+            registered,
+            group,
+            ratio,
+            refine,
+            priors,
+            anchor,
+            loss_scale,
+        };
         for t in 0..mapper.tracks.len() {
             mapper.claim(t);
         }
@@ -89,6 +108,17 @@ impl<'a> Mapper<'a> {
     fn track(&self, image: usize, feature: u32) -> Option<usize> {
         let t = self.track_of[image][feature as usize];
         (t != NONE).then_some(t as usize)
+    }
+
+    /// The point that a feature of photo `i` is an observation of, if it fits one.
+    pub(super) fn point_of(&self, i: usize, feature: usize) -> Option<Point3<f64>> {
+        let track = &self.tracks[self.track(i, feature as u32)?];
+        track.fitting().any(|seen| seen == (i, feature)).then_some(track.point)?
+    }
+
+    /// Number of observations that fit their points.
+    pub(super) fn observations(&self) -> usize {
+        self.tracks.iter().map(|t| t.fits.iter().filter(|f| **f).count()).sum()
     }
 
     /// Tracks that photo `i` observes, ascending, whether or not they have a point.
@@ -119,6 +149,19 @@ impl<'a> Mapper<'a> {
             }
         }
         sum / count.max(1) as f64
+    }
+
+    /// Takes the median residual for the scale of the loss: what a half of the observations keeps to tells how much to
+    /// believe the other half. Points that two photos see are left out, since they fit whatever they are.
+    pub(super) fn settle_loss(&mut self) {
+        let mut r2 = Vec::new();
+        for track in self.tracks.iter().filter(|t| t.fits.iter().filter(|f| **f).count() > 2) {
+            let Some(p) = track.point else { continue };
+            r2.extend(track.fitting().map(|(i, f)| self.views[i].error2(&p, self.features[i].points[f])));
+        }
+        r2.sort_by(f64::total_cmp);
+        let median = r2.get(r2.len() / 2).map_or(GROWING_LOSS, |r2| r2.sqrt());
+        self.loss_scale = median.clamp(LEAST_LOSS, GROWING_LOSS);
     }
 
     /// Number of observations of photo `i` that fit their points.
@@ -295,6 +338,7 @@ impl<'a> Mapper<'a> {
             refine,
             expected: if all { self.expected() } else { Vec::new() },
             priors: self.priors.iter().filter(|p| free[p.view]).copied().collect(),
+            loss_scale: self.loss_scale,
             landmarks,
         };
         (problem, ids)

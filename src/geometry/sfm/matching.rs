@@ -3,13 +3,15 @@
 use super::features::{DESCRIPTOR, DESCRIPTOR_NORM, Features};
 use super::retrieval::alike;
 use crate::scene::Cancelled;
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, Matrix3, Vector3};
 use rayon::prelude::*;
 
 /// Largest ratio of the distance to the nearest and to the second nearest descriptor (Lowe 2004, section 7.1).
 const RATIO: f32 = 0.8;
 /// Largest distance of unit descriptors that match.
 const MAX_DISTANCE: f32 = 0.8;
+/// Features nearer to each other than this many times the reach of an epipolar line are one thing.
+const SAME: f64 = 1.5;
 /// Queries compared at a time, in one product of matrices.
 const BLOCK: usize = 32;
 /// Features of largest scale that the pre-emptive match looks at (C. Wu, "Towards linear-time incremental structure from
@@ -52,7 +54,6 @@ pub(super) fn match_features(a: &Features, b: &Features, limit: usize) -> Vec<(u
     if queries.len() < 2 || trains.len() < 2 {
         return Vec::new();
     }
-    let distance = |dot: f32| (2.0 - 2.0 * (dot / (DESCRIPTOR_NORM * DESCRIPTOR_NORM)).min(1.0)).sqrt();
     let train = DMatrix::from_fn(trains.len(), DESCRIPTOR, |j, k| f32::from(trains[j][k]));
     let mut column = vec![(f32::MIN, 0u32); trains.len()];
     let mut forward = Vec::with_capacity(queries.len());
@@ -74,6 +75,91 @@ pub(super) fn match_features(a: &Features, b: &Features, limit: usize) -> Vec<(u
     }
     forward.retain(|(i, j)| column[*j as usize].1 == *i);
     forward
+}
+
+/// Where a match may lie once the geometry of two photos is known.
+pub(super) struct Guide<'a> {
+    /// Normalised coordinates of the features of both photos.
+    pub(super) points: [&'a [[f64; 2]]; 2],
+    /// `x2ᵀ m x1 = 0` for true matches.
+    pub(super) epipolar: Matrix3<f64>,
+    /// Largest distance from the epipolar line in either photo, normalised coordinates.
+    pub(super) limit: f64,
+}
+
+impl Guide<'_> {
+    /// Lines in the photo that `forward` leads to, scaled so that a product with a point is a distance in limits.
+    fn lines(&self, forward: bool) -> Vec<[f32; 3]> {
+        let (points, m) =
+            if forward { (self.points[0], self.epipolar) } else { (self.points[1], self.epipolar.transpose()) };
+        let line = |p: &[f64; 2]| {
+            let l = m * Vector3::new(p[0], p[1], 1.0);
+            let scale = 1.0 / (self.limit * l.xy().norm().max(1e-12));
+            [l.x * scale, l.y * scale, l.z * scale].map(|v| v as f32)
+        };
+        points.iter().map(line).collect()
+    }
+}
+
+/// Largest and second largest of `dots` among the features within reach of `line`; those near the largest are no rivals
+/// to it, being the same thing at another scale.
+fn best_near(dots: &[f32], line: [f32; 3], points: &[[f32; 2]], same: f32) -> Option<(usize, f32, f32)> {
+    let within = |p: &[f32; 2]| (line[0] * p[0] + line[1] * p[1] + line[2]).abs() < 1.0;
+    let mut best = (usize::MAX, f32::MIN);
+    for (j, (dot, p)) in dots.iter().zip(points).enumerate() {
+        if *dot > best.1 && within(p) {
+            best = (j, *dot);
+        }
+    }
+    let at = *points.get(best.0)?;
+    let mut second = f32::MIN;
+    for (dot, p) in dots.iter().zip(points) {
+        if *dot > second && within(p) && (p[0] - at[0]).abs().max((p[1] - at[1]).abs()) > same {
+            second = *dot;
+        }
+    }
+    Some((best.0, best.1, second))
+}
+
+/// Matches along the epipolar lines of `guide`: each other's nearest there, and nearer than the second by a ratio. What
+/// looks alike elsewhere is no rival any more, so that more is found than without.
+pub(super) fn match_along(a: &Features, b: &Features, guide: &Guide) -> Vec<(u32, u32)> {
+    let (queries, trains) = (&a.descriptors, &b.descriptors);
+    if queries.len() < 2 || trains.len() < 2 {
+        return Vec::new();
+    }
+    let train = DMatrix::from_fn(trains.len(), DESCRIPTOR, |j, k| f32::from(trains[j][k]));
+    let narrow = |k: usize| -> Vec<[f32; 2]> { guide.points[k].iter().map(|p| p.map(|v| v as f32)).collect() };
+    let (lines, back) = (guide.lines(true), guide.lines(false));
+    let (from, to) = (narrow(0), narrow(1));
+    let same = (SAME * guide.limit) as f32;
+    let mut column = vec![(f32::MIN, 0u32); trains.len()];
+    let mut forward = Vec::new();
+    let mut dots = DMatrix::zeros(trains.len(), BLOCK);
+    for (block, chunk) in queries.chunks(BLOCK).enumerate() {
+        let query = DMatrix::from_fn(DESCRIPTOR, BLOCK, |k, q| chunk.get(q).map_or(0.0, |d| f32::from(d[k])));
+        dots.gemm(1.0, &train, &query, 0.0);
+        for (k, row) in dots.as_slice().chunks_exact(trains.len()).enumerate().take(chunk.len()) {
+            let i = block * BLOCK + k;
+            let p = from[i];
+            for ((best, v), l) in column.iter_mut().zip(row).zip(&back) {
+                let within = (l[0] * p[0] + l[1] * p[1] + l[2]).abs() < 1.0;
+                *best = if *v > best.0 && within { (*v, i as u32) } else { *best };
+            }
+            let Some((j, first, second)) = best_near(row, lines[i], &to, same) else { continue };
+            let near = distance(first);
+            if near < MAX_DISTANCE && near < RATIO * distance(second) {
+                forward.push((i as u32, j as u32));
+            }
+        }
+    }
+    forward.retain(|(i, j)| column[*j as usize].1 == *i);
+    forward
+}
+
+/// Distance of unit descriptors with this product of what they are stored as.
+fn distance(dot: f32) -> f32 {
+    (2.0 - 2.0 * (dot / (DESCRIPTOR_NORM * DESCRIPTOR_NORM)).min(1.0)).sqrt()
 }
 
 /// Pairs `(i, j)`, `i < j`, worth matching in full: neighbours in the sequence, and for each photo up to `partners` others
@@ -111,4 +197,31 @@ pub(super) fn choose_pairs(
     wanted.sort_unstable();
     wanted.dedup();
     Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_alike_is_told_apart_along_epipolar_lines() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        // A unit of descriptors: 512 in one place of its own each, and two that are the same.
+        let mut one = || -> [i16; DESCRIPTOR] {
+            let at = rng.usize(0..DESCRIPTOR);
+            std::array::from_fn(|k| if k == at { 512 } else { 0 })
+        };
+        let same = one();
+        let features = |ys: [f64; 2]| Features {
+            points: vec![[100.0, ys[0]], [200.0, ys[1]]],
+            descriptors: vec![same; 2],
+            ..Features::default()
+        };
+        let (a, b) = (features([50.0, 150.0]), features([150.0, 50.0]));
+        assert!(match_features(&a, &b, usize::MAX).is_empty());
+        // A step along x: matches lie in one row.
+        let epipolar = Matrix3::new(0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0);
+        let guide = Guide { points: [&a.points, &b.points], epipolar, limit: 2.0 };
+        assert_eq!(match_along(&a, &b, &guide), [(0, 1), (1, 0)]);
+    }
 }

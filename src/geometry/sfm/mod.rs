@@ -4,6 +4,9 @@
 //! photo by photo: `incremental`, on the state in `mapper`. Everything is deterministic for a seed, whatever the number
 //! of threads.
 
+mod align;
+mod assemble;
+mod bridge;
 mod bundle;
 mod descriptor;
 mod features;
@@ -12,6 +15,7 @@ mod focal;
 mod given;
 mod graph;
 mod incremental;
+mod join;
 pub mod learned;
 mod mapper;
 mod matching;
@@ -33,17 +37,19 @@ pub use given::triangulate;
 
 use crate::models::ModelError;
 use crate::scene::{Cancelled, Intrinsics, Job, Lens, Sparse};
+use assemble::Setting;
 use bundle::Refine;
 use features::{Features, detect};
-use graph::{Pair, tracks, verified_pairs};
+use graph::{Pair, Tick, verified_pairs};
 use image::imageops::{FilterType, resize};
 use image::{GrayImage, RgbImage};
-use learned::{Learned, Source};
+use learned::{Added, Learned};
 use mapper::Mapper;
 use matching::choose_pairs;
 use nalgebra::Isometry3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 use view::View;
 
@@ -83,7 +89,7 @@ pub struct Reconstruction {
 pub struct SfmOptions {
     /// Seed of all random samples: the same seed gives the same reconstruction.
     pub seed: u64,
-    /// Where keypoints and matches come from instead of SIFT. Which photos are matched is still chosen by SIFT.
+    /// Where keypoints and matches come from for photos that SIFT leaves out or that see few points with it.
     pub learned: Option<Arc<dyn Learned>>,
 }
 
@@ -189,6 +195,21 @@ fn working_size(k: &Intrinsics) -> (u32, u32) {
     (side(k.width), side(k.height))
 }
 
+/// A photo at the size where features are sought.
+fn at_size(image: &RgbImage, (w, h): (u32, u32)) -> Cow<'_, RgbImage> {
+    match image.dimensions() == (w, h) {
+        true => Cow::Borrowed(image),
+        false => Cow::Owned(resize(image, w, h, FilterType::Triangle)),
+    }
+}
+
+/// Whether features may be at `p` in a photo seen at `size`: where its mask, which has a size of its own, is not 0.
+fn allowed(mask: Option<&GrayImage>, size: (u32, u32), [x, y]: [f64; 2]) -> bool {
+    let Some(mask) = mask else { return true };
+    let (sx, sy) = (f64::from(mask.width()) / f64::from(size.0), f64::from(mask.height()) / f64::from(size.1));
+    mask.get_pixel_checked((x * sx) as u32, (y * sy) as u32).is_some_and(|v| v.0[0] > 0)
+}
+
 fn prepare(input: &SfmInput, stage: &Stage) -> Result<Prepared, Cancelled> {
     let intrinsics: Vec<Intrinsics> = input
         .intrinsics
@@ -217,34 +238,15 @@ fn prepare(input: &SfmInput, stage: &Stage) -> Result<Prepared, Cancelled> {
             .into_par_iter()
             .map(|i| {
                 let (w, h) = (intrinsics[i].width, intrinsics[i].height);
-                let mut found = if input.images[i].dimensions() == (w, h) {
-                    detect(input.images[i])
-                } else {
-                    detect(&resize(input.images[i], w, h, FilterType::Triangle))
-                };
-                if let Some(mask) = input.masks.get(i).copied().flatten() {
-                    let (sx, sy) = (f64::from(mask.width()) / f64::from(w), f64::from(mask.height()) / f64::from(h));
-                    found.retain(|[x, y]| {
-                        mask.get_pixel_checked((x * sx) as u32, (y * sy) as u32).is_some_and(|v| v.0[0] > 0)
-                    });
-                }
+                let mut found = detect(&at_size(input.images[i], (w, h)));
+                let mask = input.masks.get(i).copied().flatten();
+                found.retain(|p| allowed(mask, (w, h), *p));
                 found
             })
             .collect();
         features.extend(some);
     }
     Ok(Prepared { features, intrinsics, group })
-}
-
-/// The learned model's keypoints in the place of SIFT's, where there is one.
-fn learned_source<'a>(
-    input: &SfmInput,
-    options: &'a SfmOptions,
-    prepared: &mut Prepared,
-    stage: &Stage,
-) -> Result<Source<'a>, SfmError> {
-    let (working, features) = (&prepared.intrinsics, &mut prepared.features);
-    Source::new(options.learned.as_deref(), input.images, working, features, &|d, t| stage.tick(d, t))
 }
 
 /// Cameras, lenses and sparse points from photos alone. The result is scaled so that the median depth of points is 2.5; photos that
@@ -256,69 +258,95 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
         return Err(SfmError::TooFewPhotos(n));
     }
     let stage = |from, to| Stage { job, from, to };
-    let mut prepared = prepare(input, &stage(0, 250))?;
-    let mut views: Vec<View> = prepared.intrinsics.iter().map(|k| View::new(k, Isometry3::identity())).collect();
+    let prepared = prepare(input, &stage(0, 250))?;
+    let guessed: Vec<View> = prepared.intrinsics.iter().map(|k| View::new(k, Isometry3::identity())).collect();
     let choosing = stage(250, 300);
     let wanted = choose_pairs(&prepared.features, PARTNERS, &|d, t| choosing.tick(d, t))?;
-    let source = learned_source(input, options, &mut prepared, &stage(300, 400))?;
     let features = &prepared.features;
-    let matching = stage(400, 600);
-    let pairs = verified_pairs(features, &source, &views, &wanted, input.intrinsics_known, options.seed, &|d, t| {
-        matching.tick(d, t)
-    })?;
-    if !input.intrinsics_known {
-        focal::improve(features, &mut views, &pairs, &prepared.group, options.seed);
+    let matching = stage(300, 550);
+    let (known, seed) = (input.intrinsics_known, options.seed);
+    let pairs = verified_pairs(features, &guessed, &wanted, known, seed, &|d, t| matching.tick(d, t))?;
+    let mut views = guessed.clone();
+    if !known {
+        focal::improve(features, &mut views, &pairs, &prepared.group, seed);
     }
-    let mapping = stage(600, 1000);
-    let refine = if input.intrinsics_known { Refine::Nothing } else { Refine::FocalAndRadial };
-    let fresh = || {
-        let tracks = tracks(features, &pairs);
-        Mapper::new(features, &pairs, tracks, views.clone(), prepared.group.clone(), refine)
-    };
+    let refine = if known { Refine::Nothing } else { Refine::FocalAndRadial };
     let sizes: Vec<[f64; 2]> = prepared.intrinsics.iter().map(|k| [f64::from(k.width), f64::from(k.height)]).collect();
-    let (mut blocked, mut best, mut components) = (vec![false; n], None::<Mapper>, 0);
-    loop {
-        let mut mapper = fresh();
-        if !incremental::map(&mut mapper, &sizes, &blocked, options.seed, &|d, t| mapping.tick(d, t))? {
-            break;
-        }
-        components += 1;
-        blocked.iter_mut().zip(&mapper.registered).for_each(|(b, r)| *b |= *r);
-        if best.as_ref().is_none_or(|b| mapper.count() > b.count()) {
-            best = Some(mapper);
-        }
-        // The photos that are left must be able to make a larger component.
-        let left = blocked.iter().filter(|b| !**b).count();
-        if left <= best.as_ref().map_or(2, Mapper::count) {
-            break;
-        }
+    let setting = Setting { features, views: &views, group: &prepared.group, sizes: &sizes, refine, seed };
+    let mapping = stage(550, 700);
+    let mut parts = assemble::parts(&setting, &pairs, &|d, t| mapping.tick(d, t))?;
+    let weak = assemble::weak(&parts, n);
+    let more: Vec<Pair>;
+    if weak.contains(&true) {
+        more = graph::completed(features, &guessed, &pairs, &weak);
+        let mapping = stage(700, 750);
+        let again = assemble::parts(&setting, &more, &|d, t| mapping.tick(d, t))?;
+        parts = assemble::better(again, parts);
     }
-    let best_pair = pairs.iter().map(|p: &Pair| p.matches.len()).max().unwrap_or(0);
-    let Some(mapper) = best else {
-        return Err(match best_pair {
-            0..incremental::INITIAL_POINTS => SfmError::NoOverlap { pairs: wanted.len(), best: best_pair },
-            _ => SfmError::NoParallax { best: best_pair },
-        });
-    };
+    let hanging = assemble::hanging(&parts, n);
+    let (added, with_added): (Added, Vec<Pair>);
+    if let Some(learned) = options.learned.as_deref().filter(|_| hanging.contains(&true)) {
+        let (looking, mapping) = (stage(750, 900), stage(900, 950));
+        let tick: Tick = &|d, t| looking.tick(d, t);
+        added = learned::added(learned, input, &prepared.intrinsics, features, &hanging, tick)?;
+        let base = parts.first().map_or(&pairs[..], |m| m.pairs);
+        with_added = graph::with_matches(&added.features, &guessed, base, &added.matches, known, seed);
+        let setting = Setting { features: &added.features, ..setting };
+        let again = assemble::parts(&setting, &with_added, &|d, t| mapping.tick(d, t))?;
+        parts = assemble::better(again, parts);
+    }
+    let mut parts = parts.into_iter();
+    let Some(mut mapper) = parts.next() else { return Err(nothing(&pairs, wanted.len())) };
+    let moved = align::aligned(&mapper, &pyramids(input, &prepared.intrinsics));
+    mapper.features = &moved;
+    let settling = stage(950, 1000);
+    incremental::settle(&mut mapper, &|d, t| settling.tick(d, t))?;
     let mut found = outcome::collect(&mapper, &prepared.intrinsics, input);
     outcome::add_sigmas(&mut found.sparse.quality, &mapper.pose_sigmas());
     found.sparse = outcome::scaled(found.sparse);
-    warn_of_missing(&found.sparse, &pairs, components, job);
+    warn_of_missing(&found.sparse, &pairs, parts.as_slice(), job);
     Ok(found)
+}
+
+/// Why no pair served to start from.
+fn nothing(pairs: &[Pair], compared: usize) -> SfmError {
+    let best = pairs.iter().map(|p| p.matches.len()).max().unwrap_or(0);
+    match best {
+        0..incremental::INITIAL_POINTS => SfmError::NoOverlap { pairs: compared, best },
+        _ => SfmError::NoParallax { best },
+    }
+}
+
+/// The photos as alignment wants them.
+fn pyramids(input: &SfmInput, working: &[Intrinsics]) -> Vec<align::Pyramid> {
+    let photo = |(image, k): (&&RgbImage, &Intrinsics)| {
+        align::Pyramid::new(&scale_space::Plane::grey(&at_size(image, (k.width, k.height))))
+    };
+    input.images.par_iter().zip(working).map(photo).collect()
 }
 
 /// Photos among themselves that make a part of its own, worth telling of.
 const PART: usize = 3;
 
-fn warn_of_missing(sparse: &Sparse, pairs: &[Pair], components: usize, job: &dyn Job) {
+/// The photos of a part, in words: how many, and from which to which.
+fn described(part: &Mapper, sparse: &Sparse) -> Option<String> {
+    let own: Vec<usize> =
+        (0..sparse.cameras.len()).filter(|i| part.registered[*i] && sparse.cameras[*i].is_none()).collect();
+    let ([first, ..], [.., last]) = (own.as_slice(), own.as_slice()) else { return None };
+    (own.len() >= PART).then(|| format!("{} photos among numbers {} to {}", own.len(), first + 1, last + 1))
+}
+
+fn warn_of_missing(sparse: &Sparse, pairs: &[Pair], others: &[Mapper], job: &dyn Job) {
     let (n, registered) = (sparse.cameras.len(), sparse.registered().len());
-    let others = graph::parts(n, pairs.iter().filter(|p| p.matches.len() >= incremental::INITIAL_POINTS), |i| {
+    let apart: Vec<String> = others.iter().filter_map(|part| described(part, sparse)).collect();
+    let loose = graph::parts(n, pairs.iter().filter(|p| p.matches.len() >= incremental::INITIAL_POINTS), |i| {
         sparse.cameras[i].is_none()
     });
-    let parts = components.max(1 + others.iter().filter(|size| **size >= PART).count());
+    let parts = (1 + apart.len()).max(1 + loose.iter().filter(|size| **size >= PART).count());
     if parts > 1 {
         job.warn(format!(
-            "the photos fall into {parts} or more parts that share too little; the largest, {registered} photos, is kept"
+            "the photos fall into {parts} or more parts that share too little; the largest, {registered} photos, is kept{}",
+            if apart.is_empty() { String::new() } else { format!("; a run of their own would serve {}", apart.join(", ")) }
         ));
     }
     if registered < n {

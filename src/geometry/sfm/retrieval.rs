@@ -103,7 +103,7 @@ mod tests {
         let features: Vec<Features> = (0..18)
             .map(|i| {
                 let descriptors = places[i % 3].iter().map(|d| d.map(|v| (v + rng.i16(-12..=12)).max(0))).collect();
-                Features { points: Vec::new(), descriptors }
+                Features { descriptors, ..Features::default() }
             })
             .collect();
         for (i, others) in alike(&features, 5).iter().enumerate() {

@@ -67,6 +67,17 @@ impl Plane {
         out
     }
 
+    /// Half the size, means of four; pixel `u` of the result is centred at `2 u + 1` of this one.
+    pub(super) fn shrunk(&self) -> Self {
+        let (width, height) = (self.width / 2, self.height / 2);
+        let mut data = Vec::with_capacity(width * height);
+        for y in 0..height {
+            let rows = self.row(2 * y).chunks_exact(2).zip(self.row(2 * y + 1).chunks_exact(2));
+            data.extend(rows.map(|(a, b)| 0.25 * (a[0] + a[1] + b[0] + b[1])));
+        }
+        Self { width, height, data }
+    }
+
     /// Every second pixel of every second row.
     fn halved(&self) -> Self {
         let (width, height) = (self.width / 2, self.height / 2);

@@ -12,7 +12,7 @@ use nalgebra::{Isometry3, Matrix3, Rotation3, SMatrix, SVector, Translation3, Un
 pub(super) type Match = [f64; 4];
 
 /// Numerator and denominator of the first-order geometric error (Sampson, HZ eq. 11.9) of `x2ᵀ m x1`.
-fn sampson_parts(m: &Matrix3<f64>, c: &Match) -> (f64, f64) {
+pub(super) fn sampson_parts(m: &Matrix3<f64>, c: &Match) -> (f64, f64) {
     let (a, b) = (Vector3::new(c[0], c[1], 1.0), Vector3::new(c[2], c[3], 1.0));
     let (ma, mb) = (m * a, m.tr_mul(&b));
     (b.dot(&ma), ma.x * ma.x + ma.y * ma.y + mb.x * mb.x + mb.y * mb.y)

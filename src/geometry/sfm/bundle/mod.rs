@@ -54,6 +54,8 @@ pub(super) struct Problem {
     pub(super) expected: Vec<IntrinsicsPrior>,
     /// What is known of poses beforehand.
     pub(super) priors: Vec<PosePrior>,
+    /// Residual length, pixels, at which the Cauchy loss `c² log(1 + r² / c²) / 2` has halved a residual's weight.
+    pub(super) loss_scale: f64,
     pub(super) landmarks: Vec<Landmark>,
 }
 
@@ -66,8 +68,6 @@ pub(super) struct Limits {
     pub(super) tolerance: f64,
 }
 
-/// Residual length, pixels, at which the Cauchy loss `c² log(1 + r² / c²) / 2` has halved a residual's weight.
-const LOSS_SCALE: f64 = 1.5;
 /// Residual charged for a point behind its viewer.
 const BEHIND: f64 = 50.0;
 /// Points whose costs are summed at a time, so that sums are the same for any number of threads.
@@ -75,13 +75,13 @@ const COST_CHUNK: usize = 512;
 /// Range of k1 and k2.
 const RADIAL_RANGE: f64 = 1.0;
 
-fn loss(r2: f64) -> f64 {
-    0.5 * LOSS_SCALE * LOSS_SCALE * (r2 / (LOSS_SCALE * LOSS_SCALE)).ln_1p()
+fn loss(r2: f64, scale: f64) -> f64 {
+    0.5 * scale * scale * (r2 / (scale * scale)).ln_1p()
 }
 
 /// Weight of a squared residual: the derivative of [`loss`], doubled.
-fn weight(r2: f64) -> f64 {
-    1.0 / (1.0 + r2 / (LOSS_SCALE * LOSS_SCALE))
+fn weight(r2: f64, scale: f64) -> f64 {
+    1.0 / (1.0 + r2 / (scale * scale))
 }
 
 impl Problem {
@@ -104,7 +104,7 @@ impl Problem {
 
     fn landmark_cost(&self, l: &Landmark) -> f64 {
         let r2 = |o: &Observation| self.views[o.view].error2(&l.position, o.uv);
-        l.seen.iter().map(r2).map(|r2| loss(if r2.is_finite() { r2 } else { BEHIND * BEHIND })).sum()
+        l.seen.iter().map(r2).map(|r2| loss(if r2.is_finite() { r2 } else { BEHIND * BEHIND }, self.loss_scale)).sum()
     }
 }
 

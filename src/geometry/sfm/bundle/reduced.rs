@@ -88,7 +88,7 @@ pub(super) fn rows(p: &Problem, layout: &Layout, l: &Landmark) -> Vec<Row> {
         .filter_map(|o| {
             let mut d = linearise(&p.views[o.view], &l.position, o.uv)?;
             // Iteratively reweighted least squares.
-            let w = weight(d.residual.norm_squared()).sqrt();
+            let w = weight(d.residual.norm_squared(), p.loss_scale).sqrt();
             if p.refine != Refine::FocalAndRadial {
                 d.intrinsics.fixed_columns_mut::<2>(2).fill(0.0);
             }

@@ -32,6 +32,7 @@ fn problem() -> Problem {
         refine: Refine::Nothing,
         expected: Vec::new(),
         priors: Vec::new(),
+        loss_scale: 1.5,
         landmarks,
     }
 }
@@ -92,6 +93,7 @@ fn copy(p: &Problem) -> Problem {
         priors: p.priors.clone(),
         landmarks: p.landmarks.clone(),
         refine: p.refine,
+        loss_scale: p.loss_scale,
     }
 }
 

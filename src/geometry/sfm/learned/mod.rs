@@ -11,7 +11,7 @@ mod source;
 mod tests;
 
 pub use recognise::{Family, recognise};
-pub(super) use source::Source;
+pub(super) use source::{Added, added};
 
 use crate::models::{Execution, Model, ModelError, Signature, onnx_files};
 use extractor::Extractor;
@@ -45,6 +45,20 @@ impl KeypointSet {
         self.xy.len()
     }
 
+    /// Keeps the keypoints at places that `wanted` says yes to.
+    pub(super) fn retain(&mut self, wanted: impl Fn([f32; 2]) -> bool) {
+        let keep: Vec<bool> = self.xy.iter().map(|p| wanted(*p)).collect();
+        let dim = self.dim.max(1);
+        let mut k = 0;
+        self.descriptors.retain(|_| {
+            k += 1;
+            keep[(k - 1) / dim]
+        });
+        let (mut p, mut s) = (keep.iter(), keep.iter());
+        self.xy.retain(|_| p.next().is_some_and(|k| *k));
+        self.scores.retain(|_| s.next().is_some_and(|k| *k));
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.xy.is_empty()
@@ -61,6 +75,13 @@ pub trait Learned: Send + Sync {
 
     /// Keypoints of a photo, in an order that depends on the photo alone.
     fn extract(&self, image: &RgbImage) -> Result<KeypointSet, ModelError>;
+
+    /// How much two photos look alike, for the choice of those to match: the number of descriptors that are each other's
+    /// nearest; for models that only compare photos 0.
+    fn likeness(&self, a: &KeypointSet, b: &KeypointSet) -> usize {
+        let _ = (a, b);
+        0
+    }
 
     /// Matches of two photos as indices into their keypoints, ascending in the first; each keypoint at most once.
     fn matches(&self, a: &KeypointSet, b: &KeypointSet) -> Result<Vec<(u32, u32)>, ModelError>;

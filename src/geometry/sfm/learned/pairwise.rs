@@ -33,6 +33,7 @@ impl Pairwise {
     }
 
     fn run(&self, a: &Planes, b: &Planes) -> Result<Pair, ModelError> {
+        let [a, b] = [a, b].map(|p| self.wants.filled_up(p));
         let size = (a.width.max(b.width), a.height.max(b.height));
         // Photos of two sizes share a canvas; what is added is black and has no keypoints.
         let [a, b] = [a, b].map(|p| p.padded(size, (0, 0), 0.0));

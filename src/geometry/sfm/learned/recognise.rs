@@ -37,7 +37,8 @@ pub fn recognise(signature: &Signature) -> Option<Family> {
     }
     let descriptors = signature.outputs.iter().find(|p| p.name == "descriptors")?;
     let flat = signature.outputs.iter().any(|p| p.name == "keypoints" && p.dims.len() == 2);
-    let xfeat = descriptors.dims.last() == Some(&Some(64)) || flat;
+    // The width of descriptors tells nothing: ALIKED has one of 64 too.
+    let xfeat = flat || picture.name == "images" && descriptors.dims.last() == Some(&Some(64));
     Some(if xfeat { Family::XFeat } else { Family::Extractor })
 }
 
@@ -51,6 +52,8 @@ pub(super) struct Wants {
     fixed: (Option<usize>, Option<usize>),
 }
 
+/// Brightness of what fills up the sides of a photo.
+const FILL: f32 = 0.5;
 /// Longest side that LightGlue's own tools resize to.
 const LONGEST: usize = 1024;
 
@@ -74,15 +77,28 @@ impl Wants {
         Ok(Self { grey, multiple, longest, fixed: (picture.dims[2], picture.dims[3]) })
     }
 
-    /// Width and height at which a photo is shown to the model: its proportions, at most the longest side, each side
-    /// brought down to the multiple.
-    pub(super) fn size(&self, width: usize, height: usize) -> (usize, usize) {
+    /// Whether photos are made grey.
+    pub(super) fn grey(&self) -> bool {
+        self.grey
+    }
+
+    /// Width and height at which a photo is shown to the model: its proportions, at most the longest side.
+    fn size(&self, width: usize, height: usize) -> (usize, usize) {
         let shrink = (self.longest as f64 / width.max(height) as f64).min(1.0);
-        let side = |v: usize| {
-            let v = (v as f64 * shrink).round() as usize;
-            (v / self.multiple * self.multiple).max(self.multiple)
-        };
+        let side = |v: usize| ((v as f64 * shrink).round() as usize).max(1);
         (self.fixed.1.unwrap_or_else(|| side(width)), self.fixed.0.unwrap_or_else(|| side(height)))
+    }
+
+    /// Whether a side (0: width, 1: height) of this length has to be filled up to the multiple.
+    pub(super) fn is_filled(&self, length: usize, side: usize) -> bool {
+        let fixed = if side == 0 { self.fixed.1 } else { self.fixed.0 };
+        fixed.is_none() && !length.is_multiple_of(self.multiple)
+    }
+
+    /// The photo with grey to its right and below, up to the multiple that the model wants.
+    pub(super) fn filled_up(&self, planes: &Planes) -> Planes {
+        let side = |v: usize, k: usize| if self.is_filled(v, k) { v.next_multiple_of(self.multiple) } else { v };
+        planes.padded((side(planes.width, 0), side(planes.height, 1)), (0, 0), FILL)
     }
 
     /// The photo at that size, as bytes: a quarter of the memory, where photos have to be kept.

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::models::testing::{CPU, ready, test_model};
+use crate::models::{Element, Port};
 use image::Rgb;
 
 /// Black, but for pixels of the given brightness.
@@ -32,6 +33,25 @@ fn families_are_told_by_their_signatures() {
     for name in ["classifier.onnx", "vggt.onnx", "moge-2-vits.onnx", "da3_small/model.onnx"] {
         assert_eq!(of(name), None, "{name}");
     }
+}
+
+#[test]
+fn the_width_of_descriptors_does_not_tell_what_found_them() {
+    let port = |name: &str, dims: &[usize]| Port {
+        name: name.into(),
+        element: Element::F32,
+        dims: dims.iter().map(|d| (*d > 0).then_some(*d)).collect(),
+    };
+    // 0 stands for a size that is left open; ALIKED's t16 has 64 numbers a keypoint, as XFeat has.
+    let of = |input: &str, points: &[usize], described: &[usize]| {
+        recognise(&Signature {
+            inputs: vec![port(input, &[1, 3, 0, 0])],
+            outputs: vec![port("keypoints", points), port("descriptors", described), port("scores", &[1, 0])],
+            metadata: Vec::new(),
+        })
+    };
+    assert_eq!(of("image", &[1, 0, 2], &[1, 0, 64]), Some(Family::Extractor));
+    assert_eq!(of("images", &[0, 2], &[0, 64]), Some(Family::XFeat));
 }
 
 #[test]
@@ -87,7 +107,7 @@ fn keypoints_are_in_the_photos_own_pixels_whatever_the_model_saw() {
     if !ready() {
         return;
     }
-    // 192 x 160 are multiples of 32; 200 x 170 are shown as 192 x 160.
+    // 192 x 160 are multiples of 32; 200 x 170 are filled up to 224 x 192.
     let disc = |w: u32, h: u32| {
         RgbImage::from_fn(w, h, |x, y| {
             let d2 = (x as f32 + 0.5 - 120.0).powi(2) + (y as f32 + 0.5 - 90.0).powi(2);

@@ -87,7 +87,7 @@ fn matched(i: usize) -> (Prepared<'static>, Field, Map) {
             let seen = match thing(i, x, y) {
                 Some(outline) => outline.then_some(THING_DEPTH),
                 None if is_wall && is_plain(&p) => None,
-                None if !is_wall && is_glossy(&p) && i % 2 == 0 => Some(1.4 * z),
+                None if !is_wall && is_glossy(&p) && i.is_multiple_of(2) => Some(1.4 * z),
                 None => Some(z * (1.0 + 0.004 * (rng.f64() - 0.5))),
             };
             let Some(seen) = seen else { continue };
@@ -178,7 +178,7 @@ fn what_is_plain_or_glossy_is_put_onto_its_plane_and_what_stands_before_it_is_no
                 None if is_wall && is_plain(&p) => {
                     count(&mut plain, right && map.confidence[at] == INFERRED);
                 }
-                None if !is_wall && is_glossy(&p) && i % 2 == 0 => count(&mut glossy, right),
+                None if !is_wall && is_glossy(&p) && i.is_multiple_of(2) => count(&mut glossy, right),
                 None => {}
             }
         }

@@ -39,9 +39,9 @@ impl Motion {
     }
 }
 
-/// Removes faint and broken Gaussians, and, while `grow`, splits along their longest axis those that the loss pulls at
-/// most. `unit` is the typical viewing distance.
-pub(super) fn densify(p: &mut Parameters, o: &TrainOptions, grow: bool, unit: f32) {
+/// Removes faint and broken Gaussians, and splits along their longest axis those that the loss pulls at most, up to `most`
+/// Gaussians. `unit` is the typical viewing distance.
+pub(super) fn densify(p: &mut Parameters, o: &TrainOptions, most: usize, unit: f32) {
     let Parameters { gaussians: g, moments, motion } = p;
     let keep: Vec<usize> = (0..g.len())
         .filter(|&i| {
@@ -52,10 +52,10 @@ pub(super) fn densify(p: &mut Parameters, o: &TrainOptions, grow: bool, unit: f3
         })
         .collect();
     let mut split: Vec<usize> = Vec::new();
-    if grow {
+    if most > keep.len() {
         split = keep.iter().copied().filter(|&i| motion.mean(i) > o.grow_gradient).collect();
         split.sort_by(|&a, &b| motion.mean(b).total_cmp(&motion.mean(a)).then(a.cmp(&b)));
-        let room = o.max_gaussians.saturating_sub(keep.len()).min((keep.len() as f32 * o.grow) as usize);
+        let room = (most - keep.len()).min((keep.len() as f32 * o.grow) as usize);
         split.truncate(room);
     }
     let from: Vec<Option<usize>> = keep.iter().map(|i| Some(*i)).chain(split.iter().map(|_| None)).collect();

@@ -6,7 +6,7 @@ use crate::scene::sh_coefficients;
 /// Bytes of a gradient, a projected splat, its normal and its place in the order.
 const PASS: usize = 248 + 64 + 12 + 16;
 /// Tiles that a Gaussian touches, about, and bytes of a pair of both: its gradient, its places in the lists.
-const PAIRS: usize = 5 * (60 + 8);
+const PAIRS: usize = 5 * (64 + 8);
 /// Planes of f32 that are alive at once in a step with two views: drawn, kept, targets, gradients.
 const PLANES: usize = 2 * (9 + 9 + 8 + 8);
 

@@ -43,6 +43,8 @@ pub struct SurfaceOptions {
     pub geo_weight: f32,
     /// Weight of the agreement of two views in grey, as 1 - NCC^2.
     pub ncc_weight: f32,
+    /// Two views are compared at every so many steps, with so many times the weights.
+    pub pair_every: usize,
     /// Pixels of a view that are compared with another at a step, at most.
     pub samples: usize,
     /// A view is compared with at most this many others.
@@ -75,6 +77,9 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Never more Gaussians than this by growing.
     pub max_gaussians: usize,
+    /// Share of `max_gaussians` that training begins with; from it the most rises to all of them, by the same factor at
+    /// each growth, until `densify_until`. Coarse images need few, and what is split goes where the photos ask for it.
+    pub seeds: f32,
     /// SH degree of the result, 0 to 3; reached one by one over the first half of training.
     pub sh_degree: usize,
     /// Coarse to fine; the last one reaches to the end.
@@ -131,6 +136,7 @@ impl TrainOptions {
             steps,
             seed: 0,
             max_gaussians,
+            seeds: 0.25,
             sh_degree: 2,
             levels: vec![
                 Level { until: 0.3, divide: 4 },
@@ -153,7 +159,7 @@ impl TrainOptions {
             flat_weight: 1.0,
             densify_every: 50,
             densify_until: 0.65,
-            grow: 0.1,
+            grow: 0.15,
             grow_gradient: 3e-5,
             prune_opacity: 0.02,
             antialiased: false,
@@ -165,6 +171,7 @@ impl TrainOptions {
                 normal_weight: 0.04,
                 geo_weight: 0.08,
                 ncc_weight: 0.4,
+                pair_every: 2,
                 samples: 5000,
                 neighbours: 8,
                 max_degrees: 30.0,
@@ -175,5 +182,14 @@ impl TrainOptions {
             patience: 3,
             min_rise_db: 0.02,
         }
+    }
+
+    /// The most Gaussians to grow to when `done` of training is behind, 0..1; 0 once growth has ended.
+    pub(super) fn most_at(&self, done: f32) -> usize {
+        if !(done < self.densify_until) {
+            return 0;
+        }
+        let left = 1.0 - done / self.densify_until;
+        (self.max_gaussians as f32 * self.seeds.clamp(1e-3, 1.0).powf(left)).ceil() as usize
     }
 }

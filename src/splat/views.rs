@@ -43,7 +43,7 @@ impl LevelView {
     pub(super) fn target(&self) -> Target {
         let alpha: Option<Vec<f32>> = self.alpha.as_ref().map(|a| a.iter().map(|v| unit(*v)).collect());
         let opaque = |i: usize| alpha.as_ref().map_or(1.0, |a| a[i]);
-        let plane = |c: usize| self.pixels.iter().enumerate().map(|(i, p)| unit(p[c]) * opaque(i)).collect();
+        let plane = |c: usize| self.pixels.par_iter().enumerate().map(|(i, p)| unit(p[c]) * opaque(i)).collect();
         Target {
             rgb: [plane(0), plane(1), plane(2)],
             mask: self.mask.as_ref().map(|m| m.iter().map(|v| f32::from(u8::from(*v == 255))).collect()),
@@ -64,7 +64,7 @@ impl LevelView {
 
     /// Grey 0..1.
     pub(super) fn grey(&self) -> Vec<f32> {
-        self.pixels.iter().map(|p| (unit(p[0]) + unit(p[1]) + unit(p[2])) / 3.0).collect()
+        self.pixels.par_iter().map(|p| (unit(p[0]) + unit(p[1]) + unit(p[2])) / 3.0).collect()
     }
 }
 

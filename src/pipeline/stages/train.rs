@@ -201,6 +201,6 @@ fn seed(views: &[View], geometry: &Geometry, held_out: impl Fn(usize) -> bool, o
         seen.push(View { image: view.image, camera: view.camera });
         depths.push(geometry.depths[i].depth.clone());
     }
-    let cloud = fuse(&seen, &depths, options.max_gaussians * 2 / 3);
+    let cloud = fuse(&seen, &depths, (options.max_gaussians as f32 * options.seeds) as usize);
     splat::seed(&cloud.positions, &cloud.normals, &cloud.colors, &cloud.spacing, options.sh_degree)
 }

@@ -21,6 +21,8 @@ pub struct Cpu {
     slots: [Option<(Pass, Arc<Planes>)>; SLOTS],
     /// Ascending by index.
     gathered: Vec<(u32, Gradient)>,
+    /// Room for the gradients of pairs, kept between passes: it is large, and new memory has to be cleared.
+    pairs: Vec<PairGradient>,
 }
 
 impl Cpu {
@@ -61,7 +63,7 @@ impl Backend for Cpu {
 
     fn backward(&mut self, slot: usize, by_planes: &Planes) -> Result<CameraGradient, BackendError> {
         let Some((pass, planes)) = self.slots[slot].take() else { return Ok(CameraGradient::default()) };
-        let (gradients, camera) = differentiate(&self.parameters.gaussians, &pass, &planes, by_planes);
+        let (gradients, camera) = differentiate(&self.parameters.gaussians, &pass, &planes, by_planes, &mut self.pairs);
         self.parameters.motion.add(&gradients, planes.width as f32 * 0.5);
         self.gathered = if self.gathered.is_empty() { gradients } else { merged(&self.gathered, &gradients) };
         Ok(camera)
@@ -155,16 +157,28 @@ fn assemble(tiles: &[Tile], width: usize, height: usize, columns: usize, normals
 }
 
 /// Gradients of the Gaussians that were drawn, ascending by index, and by the camera.
-fn differentiate(g: &Gaussians, pass: &Pass, planes: &Planes, by: &Planes) -> (Vec<(u32, Gradient)>, CameraGradient) {
-    let pairs = pair_gradients(pass, planes, by);
+fn differentiate(
+    g: &Gaussians,
+    pass: &Pass,
+    planes: &Planes,
+    by: &Planes,
+    pairs: &mut Vec<PairGradient>,
+) -> (Vec<(u32, Gradient)>, CameraGradient) {
+    let touched = pair_gradients(pass, planes, by, pairs);
+    let pairs = pairs.as_slice();
     let mut order: Vec<(u32, u32)> = pass.splats.iter().zip(0..).map(|(s, k)| (s.id, k)).collect();
     order.par_sort_unstable();
     let gradient = |&(id, k): &(u32, u32)| {
-        let mut sum = PairGradient::default();
-        for &slot in pass.bins.slots_of(k as usize) {
+        let (mut sum, mut any) = (PairGradient::default(), false);
+        for &slot in pass.bins.slots_of(k as usize).iter().filter(|s| touched[**s as usize]) {
             sum.add(&pairs[slot as usize]);
+            any = true;
         }
-        let (own, camera) = gradient::backward(&pass.view, g, pass.degree, &pass.splats[k as usize], &sum);
+        // Hidden behind others, or where the loss says nothing: the chain rule of zeros is left out.
+        let (own, camera) = match any {
+            true => gradient::backward(&pass.view, g, pass.degree, &pass.splats[k as usize], &sum),
+            false => Default::default(),
+        };
         ((id, own), camera)
     };
     let (gradients, cameras): (Vec<_>, Vec<CameraGradient>) = order.par_iter().map(gradient).unzip();
@@ -179,27 +193,34 @@ fn differentiate(g: &Gaussians, pass: &Pass, planes: &Planes, by: &Planes) -> (V
     (gradients, camera)
 }
 
-/// Gradients of every tile-Gaussian pair, in the order of the tiles' lists.
-fn pair_gradients(pass: &Pass, planes: &Planes, by: &Planes) -> Vec<PairGradient> {
-    let mut pairs = vec![PairGradient::default(); pass.bins.len()];
-    let mut rest = pairs.as_mut_slice();
+/// Writes the gradients of the tile-Gaussian pairs to `pairs`, in the order of the tiles' lists, and returns which were
+/// written: the others have none.
+fn pair_gradients(pass: &Pass, planes: &Planes, by: &Planes, pairs: &mut Vec<PairGradient>) -> Vec<bool> {
+    let n = pass.bins.len();
+    if pairs.len() < n {
+        pairs.resize(n, PairGradient::default());
+    }
+    let mut touched = vec![false; n];
+    let (mut rest, mut flags) = (&mut pairs[..n], touched.as_mut_slice());
     let mut parts = Vec::with_capacity(pass.bins.tiles());
     for t in 0..pass.bins.tiles() {
-        let (part, tail) = std::mem::take(&mut rest).split_at_mut(pass.bins.list(t).len());
-        parts.push((t, part));
-        rest = tail;
+        let length = pass.bins.list(t).len();
+        let (part, tail) = std::mem::take(&mut rest).split_at_mut(length);
+        let (own, others) = std::mem::take(&mut flags).split_at_mut(length);
+        parts.push((t, part, own));
+        (rest, flags) = (tail, others);
     }
-    parts.into_par_iter().for_each(|(t, out)| {
+    parts.into_par_iter().for_each(|(t, out, touched)| {
         let (list, origin) = (pass.bins.list(t), pass.bins.origin(t));
         match &pass.normals {
             // A loss that has nothing to say of normals leaves their gradients out.
             Some(n) if !by.normal[0].is_empty() => {
-                tile::backward::<true>(&pass.splats, n, list, origin, planes, by, out);
+                tile::backward::<true>((&pass.splats, n), list, origin, (planes, by), (out, touched));
             }
-            _ => tile::backward::<false>(&pass.splats, &[], list, origin, planes, by, out),
+            _ => tile::backward::<false>((&pass.splats, &[]), list, origin, (planes, by), (out, touched)),
         }
     });
-    pairs
+    touched
 }
 
 /// Sums of gradients, ascending by index.

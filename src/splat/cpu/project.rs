@@ -17,6 +17,8 @@ const LOW_PASS: f32 = 0.3;
 const MIN_ALPHA: f32 = 1.0 / 255.0;
 /// Least factor of opacity of the 2D filter of Mip-Splatting, squared.
 const MIN_FACTOR: f32 = 2.5e-5;
+/// Factor on a bound of a radius that makes up for rounding.
+const ROUNDING: f32 = 1.001;
 /// Tangents are clamped at the image's borders plus this share of its half width, for the Jacobian only.
 const TANGENT_MARGIN: f32 = 0.3;
 
@@ -182,9 +184,32 @@ pub(super) fn direction(view: &View, mean: &[f32; 3]) -> ([f32; 3], f32) {
     ((d / n).into(), n)
 }
 
+/// Whether a Gaussian is behind the camera, or a ball as wide as its longest axis is beside the image: most are, and need
+/// no covariance to tell. The image variance along an axis is at most `(f / z)^2 (1 + t^2)` times the greatest variance.
+fn outside(view: &View, g: &Gaussians, i: usize, opacity: f32) -> bool {
+    let p = view.camera_point(&g.means[i]);
+    if !(p.z > view.near) {
+        return true;
+    }
+    let longest = g.log_scales[i].iter().fold(f32::NEG_INFINITY, |a, v| a.max(*v)).exp();
+    let r2 = 2.0 * (opacity / MIN_ALPHA).ln();
+    let size = [view.width as f32, view.height as f32];
+    (0..2).any(|k| {
+        let tangent = p[k] / p.z;
+        let clamped = tangent.max(view.limits[k][0]).min(view.limits[k][1]);
+        let per_unit = view.f[k] / p.z * longest;
+        let radius = ROUNDING * (r2 * (per_unit * per_unit * (1.0 + clamped * clamped) + LOW_PASS)).sqrt();
+        let m = view.f[k] * tangent + view.c[k];
+        m + radius < 0.0 || m - radius > size[k]
+    })
+}
+
 fn splat(view: &View, g: &Gaussians, i: usize, degree: usize) -> Option<Splat> {
     let mut opacity = sigmoid(g.opacity_logits[i]);
     if !(opacity > MIN_ALPHA) {
+        return None;
+    }
+    if outside(view, g, i, opacity) {
         return None;
     }
     let geo = geometry(view, g, i)?;
@@ -248,4 +273,38 @@ pub(super) fn shortest(log_scales: &[f32; 3]) -> usize {
 pub(super) fn normal(view: &View, g: &Gaussians, i: usize) -> [f32; 3] {
     let axis = view.w * rotation(&g.quats[i]).0.column(shortest(&g.log_scales[i]));
     (if axis.dot(&view.camera_point(&g.means[i])) > 0.0 { -axis } else { axis }).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{looking, random_gaussians};
+    use super::*;
+    use crate::scene::Intrinsics;
+
+    #[test]
+    fn nothing_that_reaches_into_the_image_is_left_out() {
+        let intrinsics = Intrinsics { width: 64, height: 48, fx: 50.0, fy: 45.0, cx: 30.0, cy: 26.0 };
+        let (mut kept, mut left_out) = (0, 0);
+        for seed in 0..20 {
+            let g = random_gaussians(200, 0, 6.0, 0.15, &mut fastrand::Rng::with_seed(seed));
+            let camera = looking([3.0, -2.0, 1.5], [0.0; 3], intrinsics);
+            let view = View::new(&Shot { camera, near: 0.01, degree: 0, normals: false });
+            for i in 0..g.len() {
+                let opacity = sigmoid(g.opacity_logits[i]);
+                let Some(geo) = geometry(&view, &g, i) else { continue };
+                // The ellipse on which opacity falls to 1/255, from the covariance itself.
+                let r2 = 2.0 * (opacity / MIN_ALPHA).ln();
+                let reaches = (0..2).all(|k| {
+                    let m = view.f[k] * geo.p[k] / geo.p.z + view.c[k];
+                    let radius = (r2 * geo.image_cov[2 * k]).sqrt();
+                    m + radius > 0.0 && m - radius < [64.0, 48.0][k]
+                });
+                let out = outside(&view, &g, i, opacity);
+                assert!(!(reaches && out), "seed {seed}, Gaussian {i}");
+                kept += usize::from(reaches);
+                left_out += usize::from(out);
+            }
+        }
+        assert!(kept > 200 && left_out > 1000, "{kept} {left_out}");
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Tile {
 /// Sums over the pixels of a tile for one Gaussian. With `q` the quadratic form of the conic at offset (dx, dy) from
 /// the centre, `e` the gradient by `q`, and `w` the blending weight times the gradient by depth.
 #[derive(Clone, Copy, Debug, Default)]
+// One line of the cache: a Gaussian's pairs are gathered from all over the image.
+#[repr(align(64))]
 pub(super) struct PairGradient {
     /// e
     pub(super) q: f32,
@@ -157,18 +159,23 @@ struct Pixels {
     by_normal: [[F8; BLOCKS]; 3],
     /// Sum over the Gaussians still ahead of weight times the gradient by that weight.
     rest: [F8; BLOCKS],
+    /// Blocks whose pixels have a gradient, a bit each: a loss of some pixels only leaves the others without work.
+    wanted: u32,
 }
 
 /// Reads a tile's gradients out of the planes; pixels beyond the image have none.
 fn load<const N: bool>(planes: &Planes, by: &Planes, origin: (usize, usize)) -> Pixels {
     let zero = [F8::ZERO; BLOCKS];
-    let mut p = Pixels { by_rgb: [zero; 3], by_alpha: zero, by_depth: zero, by_normal: [zero; 3], rest: zero };
+    let mut p =
+        Pixels { by_rgb: [zero; 3], by_alpha: zero, by_depth: zero, by_normal: [zero; 3], rest: zero, wanted: 0 };
     for y in 0..TILE.min(planes.height - origin.1) {
         for x in 0..TILE.min(planes.width - origin.0) {
             let (i, k) = (y * 2 + x / 8, x % 8);
             let at = (origin.1 + y) * planes.width + origin.0 + x;
             let mut rest = by.alpha[at] * planes.alpha[at] + by.depth[at] * planes.depth[at];
+            let mut any = by.alpha[at] != 0.0 || by.depth[at] != 0.0;
             for c in 0..3 {
+                any |= by.rgb[c][at] != 0.0 || (N && by.normal[c][at] != 0.0);
                 p.by_rgb[c][i].0[k] = by.rgb[c][at];
                 rest += by.rgb[c][at] * planes.rgb[c][at];
             }
@@ -181,32 +188,35 @@ fn load<const N: bool>(planes: &Planes, by: &Planes, origin: (usize, usize)) -> 
             p.by_alpha[i].0[k] = by.alpha[at];
             p.by_depth[i].0[k] = by.depth[at];
             p.rest[i].0[k] = rest;
+            p.wanted |= u32::from(any) << i;
         }
     }
     p
 }
 
-/// Gradients of a tile's pairs, front to back: by the opacity a of Gaussian i, `T v - rest / (1 - a)` with
+/// Writes the gradients of a tile's pairs, front to back, and which were written: by the opacity a of Gaussian i, `T v - rest / (1 - a)` with
 /// v the gradient by its weight (derived from C = sum of w v, w = a T, T' = T (1 - a)).
 pub(super) fn backward<const N: bool>(
-    splats: &[Splat],
-    normals: &[[f32; 3]],
+    (splats, normals): (&[Splat], &[[f32; 3]]),
     list: &[u32],
     origin: (usize, usize),
-    planes: &Planes,
-    by: &Planes,
-    out: &mut [PairGradient],
+    (planes, by): (&Planes, &Planes),
+    (out, touched): (&mut [PairGradient], &mut [bool]),
 ) {
     let mut p = load::<N>(planes, by, origin);
     let mut transmittance = [F8::ONE; BLOCKS];
     let mut live = [F8::ONE; BLOCKS];
-    let mut done = 0u32;
+    let mut done = !p.wanted;
+    if done == u32::MAX {
+        return;
+    }
     let (x0, y0) = (origin.0 as f32, origin.1 as f32);
-    for (&id, out) in list.iter().zip(out) {
+    for (&id, (out, touched)) in list.iter().zip(out.iter_mut().zip(touched)) {
         let s = &splats[id as usize];
         let normal = if N { normals[id as usize] } else { [0.0; 3] };
         let (top, bottom, h0, h1) = blocks(s, x0, y0);
         let mut sums = Sums::new();
+        let mut any = false;
         for row in top..bottom {
             let dy = y0 + row as f32 + 0.5 - s.my;
             for half in h0..h1 {
@@ -228,10 +238,13 @@ pub(super) fn backward<const N: bool>(
                     done |= u32::from(!F8::any_lt(F8::ZERO, live[i])) << i;
                 }
                 transmittance[i] = next;
+                any = true;
                 sums.add::<N>(s, &normal, &mut p, i, (dx, dy), (raw, alpha, t));
             }
         }
-        *out = sums.finish();
+        if any {
+            (*out, *touched) = (sums.finish(), true);
+        }
         if done == u32::MAX {
             break;
         }

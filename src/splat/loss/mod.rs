@@ -59,9 +59,15 @@ fn depth_at(planes: &Planes, i: usize) -> Option<f32> {
     (alpha > SURFACE_ALPHA && planes.depth[i] > 0.0).then(|| planes.depth[i] / alpha)
 }
 
+/// From the gradient by the surface's depth at pixel `i` to those by blended depth and by opacity.
+fn by_surface_depth(planes: &Planes, i: usize, gradient: f32) -> (f32, f32) {
+    let alpha = planes.alpha[i];
+    (gradient / alpha, -gradient * planes.depth[i] / (alpha * alpha))
+}
+
 /// Adds the gradient by the surface's depth at pixel `i` to those by blended depth and opacity.
 fn add_by_depth(planes: &Planes, by: &mut Planes, i: usize, gradient: f32) {
-    let alpha = planes.alpha[i];
-    by.depth[i] += gradient / alpha;
-    by.alpha[i] -= gradient * planes.depth[i] / (alpha * alpha);
+    let (by_depth, by_alpha) = by_surface_depth(planes, i, gradient);
+    by.depth[i] += by_depth;
+    by.alpha[i] += by_alpha;
 }

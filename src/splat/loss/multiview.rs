@@ -20,7 +20,7 @@ const MIN_VARIANCE: f32 = 4e-5;
 /// One of the two views.
 #[derive(Clone, Copy)]
 pub(in crate::splat) struct PairView<'a> {
-    /// Drawn with normals.
+    /// Those of the reference are drawn with normals.
     pub(in crate::splat) planes: &'a Planes,
     pub(in crate::splat) camera: &'a Camera,
     /// Grey of the photo, 0..1, of the size of the planes.

@@ -154,6 +154,40 @@ fn gradients_of_two_views_add_up() {
 }
 
 #[test]
+fn a_loss_of_few_pixels_is_its_share_of_the_whole() {
+    // Gradients are linear in those of the planes, and pixels without one are left out: parts add up to the whole.
+    let g = random_gaussians(40, 2, 0.8, 0.2, &mut fastrand::Rng::with_seed(4));
+    let camera = looking([3.0, -3.0, 2.0], [0.0; 3], off_centre());
+    let whole = weights(27, 21, &mut fastrand::Rng::with_seed(5));
+    let gradients = |by: &Planes| {
+        let mut backend = cpu(&g);
+        backend.forward(0, &shot(&camera)).unwrap();
+        backend.backward(0, by).unwrap();
+        backend.gradients().unwrap()
+    };
+    // One pixel in seven, and the others.
+    let part = |few: bool| {
+        let mut by = whole.clone();
+        for plane in by.rgb.iter_mut().chain(&mut by.normal).chain([&mut by.alpha, &mut by.depth]) {
+            plane.iter_mut().enumerate().filter(|(i, _)| (i % 7 == 3) != few).for_each(|(_, v)| *v = 0.0);
+        }
+        gradients(&by)
+    };
+    let (few, others, all) = (part(true), part(false), gradients(&whole));
+    assert_eq!(few.iter().map(|e| e.0).collect::<Vec<_>>(), all.iter().map(|e| e.0).collect::<Vec<_>>());
+    for ((a, b), (id, c)) in few.iter().zip(&others).zip(&all) {
+        let sum = a.1.plus(&b.1);
+        let flat = |g: &Gradient| [g.mean[0], g.mean[2], g.log_scale[1], g.quat[2], g.opacity_logit, g.sh[3][1]];
+        for (got, wanted) in flat(&sum).into_iter().zip(flat(c)) {
+            assert!((got - wanted).abs() <= 1e-4 * (1.0 + wanted.abs()), "{id}: {got} {wanted}");
+        }
+    }
+    // A loss with nothing to say moves nothing.
+    let nothing = gradients(&Planes::zeros(27, 21, true));
+    assert!(nothing.len() == all.len() && nothing.iter().all(|(_, g)| g.mean == [0.0; 3] && g.screen == 0.0));
+}
+
+#[test]
 fn a_thin_gaussian_and_lower_degrees() {
     for degree in 0..3 {
         let mut g = random_gaussians(2, degree, 0.2, 1.8, &mut fastrand::Rng::with_seed(5));

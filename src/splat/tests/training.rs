@@ -109,6 +109,16 @@ fn same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
+fn the_most_gaussians_rises_from_the_seeds_to_all() {
+    let o = TrainOptions { max_gaussians: 1600, seeds: 0.25, densify_until: 0.6, ..options(100) };
+    // 400 to 1600 by the same factor: half way is twice the seeds.
+    assert_eq!([0.0, 0.3, 0.599_999].map(|done| o.most_at(done)), [400, 800, 1600]);
+    assert_eq!([0.6, 1.0].map(|done| o.most_at(done)), [0, 0]);
+    // As many seeds as there may be never grow in number.
+    assert_eq!(TrainOptions { seeds: 1.0, ..o }.most_at(0.2), 1600);
+}
+
+#[test]
 fn nothing_to_train_on_is_finished_at_once() {
     let s = scene();
     let mut empty = Trainer::new(Box::new(Cpu::new()), &s.views(), Gaussians::default(), options(10));

@@ -269,7 +269,7 @@ impl Trainer {
         let step = self.state.step;
         if o.densify_every > 0 && step.is_multiple_of(o.densify_every) && step < o.steps {
             let mut parameters = self.backend.read()?;
-            densify(&mut parameters, o, done < o.densify_until, self.state.unit);
+            densify(&mut parameters, o, o.most_at(done), self.state.unit);
             let state = self.state.clone();
             self.load(Checkpoint { options: self.options.clone(), state, parameters });
         }

@@ -85,12 +85,14 @@ impl Trainer {
     fn other(&mut self, view: usize, place: usize, done: f32) -> Result<Option<Other>, BackendError> {
         let o = &self.options.surface;
         let near = &self.neighbours[view];
-        if near.is_empty() || !(o.geo_weight > 0.0 || o.ncc_weight > 0.0) {
+        let now = self.state.step.is_multiple_of(o.pair_every.max(1));
+        if !now || near.is_empty() || !(o.geo_weight > 0.0 || o.ncc_weight > 0.0) {
             return Ok(None);
         }
         let view = near[self.state.step / self.training.len().max(1) % near.len()];
         let Some(level) = self.views[view].levels.get(place).cloned() else { return Ok(None) };
-        let shot = self.shot(view, &level, done, true);
+        // Of the other view only the depth is read.
+        let shot = self.shot(view, &level, done, false);
         let planes = self.backend.forward(1, &shot)?;
         Ok(Some(Other { view, level, shot, planes }))
     }
@@ -108,7 +110,9 @@ impl Trainer {
         let stride = ((planes.alpha.len() as f32 / o.samples.max(1) as f32).sqrt().ceil() as usize).max(1);
         let turn = self.state.step;
         let offset = [turn % stride, turn / stride % stride];
-        pair_loss(&view, &second, &Pair { geo: o.geo_weight, ncc: o.ncc_weight, stride, offset }, by, by_other)
+        let times = o.pair_every.max(1) as f32;
+        let pair = Pair { geo: times * o.geo_weight, ncc: times * o.ncc_weight, stride, offset };
+        pair_loss(&view, &second, &pair, by, by_other)
     }
 
     fn weights(&self, done: f32) -> ImageWeights {

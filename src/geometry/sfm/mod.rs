@@ -303,9 +303,24 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
     incremental::settle(&mut mapper, &|d, t| settling.tick(d, t))?;
     let mut found = outcome::collect(&mapper, &prepared.intrinsics, input);
     outcome::add_sigmas(&mut found.sparse.quality, &mapper.pose_sigmas());
+    explained(&found.sparse, &pairs)?;
     found.sparse = outcome::scaled(found.sparse);
     warn_of_missing(&found.sparse, &pairs, parts.as_slice(), job);
     Ok(found)
+}
+
+/// Least points of a reconstruction, as a share of what its two best matched photos share: of a camera that only turned, a wrong focal
+/// length lets some matches meet in space and most not.
+const EXPLAINED: f64 = 0.25;
+
+/// Refuses what explains few of the matches of the photos that it places.
+fn explained(sparse: &Sparse, pairs: &[Pair]) -> Result<(), SfmError> {
+    let placed = |i: usize| sparse.cameras[i].is_some();
+    let best = pairs.iter().filter(|p| placed(p.i) && placed(p.j)).map(|p| p.matches.len()).max().unwrap_or(0);
+    if (sparse.points.len() as f64) < EXPLAINED * best as f64 {
+        return Err(SfmError::NoParallax { best });
+    }
+    Ok(())
 }
 
 /// Why no pair served to start from.

@@ -11,10 +11,9 @@ use crate::scene::Cancelled;
 /// Photos that a part must have to be worth making.
 const LEAST: usize = 3;
 /// Observations below which a photo hangs on few points.
-const FEW: usize = 40;
-
+pub(super) const FEW: usize = 40;
 /// Observations from which on a photo is better served by SIFT, which is several times as exact, than by a feature model.
-const PLENTY: usize = 300;
+pub(super) const PLENTY: usize = 300;
 
 /// What all reconstructions of a capture have in common.
 #[derive(Clone, Copy)]
@@ -61,16 +60,10 @@ pub(super) fn parts<'a>(s: &Setting<'a>, pairs: &'a [Pair], tick: Tick) -> Resul
     Ok(found)
 }
 
-/// Photos that the largest part lacks, or that hang on few points in it.
-pub(super) fn weak(parts: &[Mapper], photos: usize) -> Vec<bool> {
-    let hangs = |i: usize| parts.first().is_none_or(|m| !m.registered[i] || m.fitting_in(i) < FEW);
-    (0..photos).map(hangs).collect()
-}
-
-/// Photos that a feature model may help: those that the largest part lacks, or that see fewer points than [`PLENTY`].
-pub(super) fn hanging(parts: &[Mapper], photos: usize) -> Vec<bool> {
-    let hangs = |i: usize| parts.first().is_none_or(|m| !m.registered[i] || m.fitting_in(i) < PLENTY);
-    (0..photos).map(hangs).collect()
+/// Photos that the largest part lacks, or of which it has fewer than `least` observations.
+pub(super) fn short_of(least: usize, parts: &[Mapper], photos: usize) -> Vec<bool> {
+    let is_short = |i: usize| parts.first().is_none_or(|m| !m.registered[i] || m.fitting_in(i) < least);
+    (0..photos).map(is_short).collect()
 }
 
 /// `a` if its largest part places more photos than that of `b`, or as many by more points; else `b`.
@@ -78,7 +71,7 @@ pub(super) fn better<'a>(a: Vec<Mapper<'a>>, b: Vec<Mapper<'a>>) -> Vec<Mapper<'
     let figures = |parts: &[Mapper]| {
         let Some(whole) = parts.first() else { return (0, 0, 0) };
         let photos = whole.views.len();
-        (whole.count(), weak(parts, photos).iter().filter(|w| !**w).count(), whole.observations())
+        (whole.count(), short_of(FEW, parts, photos).iter().filter(|w| !**w).count(), whole.observations())
     };
     if figures(&a) > figures(&b) { a } else { b }
 }

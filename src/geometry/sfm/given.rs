@@ -51,7 +51,7 @@ pub fn triangulate(
         prepared.intrinsics.iter().zip(cameras).map(|(k, c)| View::new(k, c.c2w.inverse())).collect();
     let pairs = posed_pairs(&prepared.features, &views, &posed::pairs(cameras), &stage(500, 800))?;
     let mut mapper = mapped(&prepared.features, &pairs, views.clone(), &prepared.group);
-    let hanging = assemble::hanging(std::slice::from_ref(&mapper), cameras.len());
+    let hanging = assemble::short_of(assemble::PLENTY, std::slice::from_ref(&mapper), cameras.len());
     let (added, with_added): (Added, Vec<Pair>);
     if let Some(learned) = options.learned.as_deref().filter(|_| hanging.contains(&true)) {
         let looking = stage(800, 900);

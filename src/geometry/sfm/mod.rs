@@ -275,7 +275,7 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
     let setting = Setting { features, views: &views, group: &prepared.group, sizes: &sizes, refine, seed };
     let mapping = stage(550, 700);
     let mut parts = assemble::parts(&setting, &pairs, &|d, t| mapping.tick(d, t))?;
-    let weak = assemble::weak(&parts, n);
+    let weak = assemble::short_of(assemble::FEW, &parts, n);
     let more: Vec<Pair>;
     if weak.contains(&true) {
         more = graph::completed(features, &guessed, &pairs, &weak);
@@ -283,7 +283,7 @@ pub fn reconstruct(input: &SfmInput, options: &SfmOptions, job: &dyn Job) -> Res
         let again = assemble::parts(&setting, &more, &|d, t| mapping.tick(d, t))?;
         parts = assemble::better(again, parts);
     }
-    let hanging = assemble::hanging(&parts, n);
+    let hanging = assemble::short_of(assemble::PLENTY, &parts, n);
     let (added, with_added): (Added, Vec<Pair>);
     if let Some(learned) = options.learned.as_deref().filter(|_| hanging.contains(&true)) {
         let (looking, mapping) = (stage(750, 900), stage(900, 950));

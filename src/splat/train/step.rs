@@ -108,8 +108,7 @@ impl Trainer {
         let view = PairView { planes, camera: &shot.camera, grey: &grey };
         let second = PairView { planes: &other.planes, camera: &other.shot.camera, grey: &other_grey };
         let stride = ((planes.alpha.len() as f32 / o.samples.max(1) as f32).sqrt().ceil() as usize).max(1);
-        let turn = self.state.step;
-        let offset = [turn % stride, turn / stride % stride];
+        let offset = offset_of(self.state.step / o.pair_every.max(1), stride);
         let times = o.pair_every.max(1) as f32;
         let pair = Pair { geo: times * o.geo_weight, ncc: times * o.ncc_weight, stride, offset };
         pair_loss(&view, &second, &pair, by, by_other)
@@ -164,6 +163,12 @@ impl Trainer {
     }
 }
 
+/// First pixel and row that the comparison of number `turn` looks at: each place of a square of `stride` once in as many turns
+/// as it has places.
+fn offset_of(turn: usize, stride: usize) -> [usize; 2] {
+    [turn % stride, turn / stride % stride]
+}
+
 /// From `from` to `to` exponentially as training goes from 0 to 1.
 fn decay(from: f32, to: f32, done: f32) -> f32 {
     if from > 0.0 { from * (to / from).powf(done) } else { 0.0 }
@@ -188,6 +193,23 @@ impl Rates {
             color: self.color * factor,
             color_rest: self.color_rest * factor,
             ..*self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::offset_of;
+
+    #[test]
+    fn comparisons_look_at_every_pixel_in_turn() {
+        for (stride, pair_every) in [(1, 1), (4, 2), (8, 2), (5, 3)] {
+            // Two views are compared at every `pair_every`th step.
+            let steps = (0..stride * stride * pair_every).step_by(pair_every);
+            let mut seen: Vec<[usize; 2]> = steps.map(|step| offset_of(step / pair_every, stride)).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), stride * stride, "stride {stride}, every {pair_every} steps");
         }
     }
 }

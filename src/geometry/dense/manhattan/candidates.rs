@@ -13,6 +13,12 @@ const LEAST_SHARE: f32 = 0.002;
 const MOST: usize = 10;
 /// Samples farther than so many typical depths count for no more area.
 const FAR: f32 = 2.0;
+/// Turn of a plane by its own samples at most, radians: walls are built along the directions, to within this.
+const TURN: f32 = 0.03;
+/// Distance of the samples that a plane is refitted to, in their noise: farther ones are of what stands before it.
+const CLOSE: f32 = 0.7;
+/// Fewest samples that a plane is refitted to.
+const FEWEST: usize = 50;
 
 /// A plane `normal . x = offset`, seen from the side of its normal.
 pub(super) struct Plane {
@@ -30,6 +36,31 @@ impl Plane {
     /// Coordinates in the plane.
     pub(super) fn within(&self, p: &Point3<f32>) -> [f32; 2] {
         self.axes.map(|a| a.dot(&p.coords))
+    }
+
+    /// The plane that fits its samples best, weighted by the square of their noise; the same where they would turn it too far.
+    pub(super) fn refitted(self, samples: &[Sample], noise: impl Fn(f32) -> f32) -> Self {
+        const ROUNDS: usize = 4;
+        let (mut normal, mut offset) = (self.normal, self.offset);
+        for _ in 0..ROUNDS {
+            let on = samples.iter().filter(|s| {
+                (normal.dot(&s.position.coords) - offset).abs() < CLOSE * noise(s.depth)
+                    && s.normal.dot(&normal) > FACES
+            });
+            let on: Vec<(Vector3<f32>, f32)> = on.map(|s| (s.position.coords, noise(s.depth).powi(-2))).collect();
+            let total: f32 = on.iter().map(|s| s.1).sum();
+            if on.len() < FEWEST {
+                return self;
+            }
+            let center = on.iter().map(|(p, w)| p * *w).sum::<Vector3<f32>>() / total;
+            let cov =
+                on.iter().map(|(p, w)| (p - center) * (p - center).transpose() * *w).sum::<Matrix3<f32>>() / total;
+            let eigen = SymmetricEigen::new(cov);
+            let fitted: Vector3<f32> = eigen.eigenvectors.column(eigen.eigenvalues.imin()).into_owned();
+            normal = if fitted.dot(&self.normal) < 0.0 { -fitted } else { fitted };
+            offset = normal.dot(&center);
+        }
+        if normal.angle(&self.normal) < TURN { Self { normal, offset, ..self } } else { self }
     }
 }
 
@@ -51,35 +82,6 @@ pub(super) fn planes(samples: &[Sample], axes: &[Vector3<f32>; 3], unit: f32) ->
         }
     }
     out
-}
-
-/// Turn of a plane by its own samples at most, radians: walls are built along the directions, to within this.
-const TURN: f32 = 0.03;
-
-impl Plane {
-    /// The plane that fits its samples best, weighted by the square of their noise; the same where they would turn it too far.
-    pub(super) fn refitted(self, samples: &[Sample], noise: impl Fn(f32) -> f32) -> Self {
-        const ROUNDS: usize = 4;
-        let (mut normal, mut offset) = (self.normal, self.offset);
-        for _ in 0..ROUNDS {
-            let on = samples.iter().filter(|s| {
-                (normal.dot(&s.position.coords) - offset).abs() < 0.7 * noise(s.depth) && s.normal.dot(&normal) > FACES
-            });
-            let on: Vec<(Vector3<f32>, f32)> = on.map(|s| (s.position.coords, noise(s.depth).powi(-2))).collect();
-            let total: f32 = on.iter().map(|s| s.1).sum();
-            if on.len() < 50 {
-                return self;
-            }
-            let center = on.iter().map(|(p, w)| p * *w).sum::<Vector3<f32>>() / total;
-            let cov =
-                on.iter().map(|(p, w)| (p - center) * (p - center).transpose() * *w).sum::<Matrix3<f32>>() / total;
-            let eigen = SymmetricEigen::new(cov);
-            let fitted: Vector3<f32> = eigen.eigenvectors.column(eigen.eigenvalues.imin()).into_owned();
-            normal = if fitted.dot(&self.normal) < 0.0 { -fitted } else { fitted };
-            offset = normal.dot(&center);
-        }
-        if normal.angle(&self.normal) < TURN { Self { normal, offset, ..self } } else { self }
-    }
 }
 
 /// Offsets that much area is near, the most first; `on` holds offset and area, by rising offset.

@@ -8,6 +8,8 @@ use nalgebra::Point3;
 
 /// Side of a cell, in typical depths: 5 cm in a room of 3.3 m.
 const CELL: f32 = 0.015;
+/// Cosine between a sample's normal and that of a plane from which on its place belongs to the grid.
+const ON: f32 = 0.7;
 /// Cells around the samples of a plane.
 const MARGIN: usize = 6;
 /// Noise of depth, of the depth; near the camera as at a share of the typical depth.
@@ -170,7 +172,7 @@ impl Cover {
 fn bounds(plane: &Plane, samples: &[Sample], cell: f32, unit: f32) -> Option<([f32; 2], [usize; 2])> {
     let on = samples
         .iter()
-        .filter(|s| plane.distance(&s.position).abs() < noise(s.depth, unit) && s.normal.dot(&plane.normal) > 0.7);
+        .filter(|s| plane.distance(&s.position).abs() < noise(s.depth, unit) && s.normal.dot(&plane.normal) > ON);
     let (mut low, mut high) = ([f32::MAX; 2], [f32::MIN; 2]);
     for s in on {
         let at = plane.within(&s.position);
